@@ -1,0 +1,196 @@
+//! A long sequence in shared chunks: cloning it costs a pointer per chunk, and a
+//! chunk is copied only when it is written to while a clone still holds it.
+//!
+//! Snapshots rest on this: the writer clones the state in microseconds and goes on,
+//! while another thread encodes the clone. It also serves as a queue: elements are
+//! numbered from the beginning of time, and the front can be dropped.
+//!
+//! It must never be indexed by a number that a person can send without asking
+//! [`Chunked::get`] first: the other accessors assert.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Elements in a chunk. A write to a shared chunk copies at most this many.
+const CHUNK_LEN: u64 = 1024;
+
+/// See the module's documentation. Elements are numbered `first()..end()`.
+#[derive(Clone, Debug)]
+pub struct Chunked<T> {
+    chunks: VecDeque<Arc<Vec<T>>>,
+    first: u64,
+    end: u64,
+}
+
+impl<T> Default for Chunked<T> {
+    fn default() -> Self {
+        Chunked { chunks: VecDeque::new(), first: 0, end: 0 }
+    }
+}
+
+impl<T: Clone + PartialEq> PartialEq for Chunked<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.first == other.first && self.end == other.end && self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Clone + Eq> Eq for Chunked<T> {}
+
+impl<T: Clone> Chunked<T> {
+    /// The number of the oldest element still kept.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// One past the number of the newest element: the number the next one will get.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How many elements are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.end - self.first) as usize
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first == self.end
+    }
+
+    /// The element with this number, if it is kept.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&T> {
+        if number < self.first || number >= self.end {
+            return None;
+        }
+        let (chunk, at) = self.place(number);
+        Some(&self.chunks[chunk][at])
+    }
+
+    /// The element with this number, to be changed. Copies its chunk if a clone of
+    /// the sequence still holds it.
+    #[must_use]
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        if number < self.first || number >= self.end {
+            return None;
+        }
+        let (chunk, at) = self.place(number);
+        Some(&mut Arc::make_mut(&mut self.chunks[chunk])[at])
+    }
+
+    /// Appends an element and gives its number.
+    pub fn push(&mut self, element: T) -> u64 {
+        let number = self.end;
+        if number % CHUNK_LEN == 0 || self.chunks.is_empty() {
+            self.chunks.push_back(Arc::new(Vec::with_capacity(CHUNK_LEN as usize)));
+        }
+        let last = self.chunks.len() - 1;
+        Arc::make_mut(&mut self.chunks[last]).push(element);
+        self.end += 1;
+        number
+    }
+
+    /// Drops the oldest element and returns it. Its memory is freed with its chunk.
+    pub fn pop_front(&mut self) -> Option<T> {
+        let oldest = self.get(self.first)?.clone();
+        self.first += 1;
+        if self.first % CHUNK_LEN == 0 {
+            self.chunks.pop_front();
+        }
+        Some(oldest)
+    }
+
+    /// The oldest element.
+    #[must_use]
+    pub fn front(&self) -> Option<&T> {
+        self.get(self.first)
+    }
+
+    /// The newest element.
+    #[must_use]
+    pub fn back(&self) -> Option<&T> {
+        self.get(self.end.checked_sub(1)?)
+    }
+
+    /// All elements kept, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let skipped = (self.first % CHUNK_LEN) as usize;
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).skip(skipped)
+    }
+
+    fn place(&self, number: u64) -> (usize, usize) {
+        let chunk = number / CHUNK_LEN - self.first / CHUNK_LEN;
+        (chunk as usize, (number % CHUNK_LEN) as usize)
+    }
+}
+
+impl<T: Clone + Default> Chunked<T> {
+    /// An empty sequence whose next element gets the number `first`: how a queue is
+    /// brought back from a snapshot.
+    #[must_use]
+    pub fn starting_at(first: u64) -> Self {
+        let mut sequence = Chunked { chunks: VecDeque::new(), first, end: first };
+        let missing = (first % CHUNK_LEN) as usize;
+        if missing != 0 {
+            let mut head = Vec::with_capacity(CHUNK_LEN as usize);
+            head.resize(missing, T::default());
+            sequence.chunks.push_back(Arc::new(head));
+        }
+        sequence
+    }
+}
+
+impl<T: Clone> FromIterator<T> for Chunked<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        let mut sequence = Chunked::default();
+        for element in elements {
+            sequence.push(element);
+        }
+        sequence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_does_not_see_later_writes() {
+        let mut sequence: Chunked<u32> = (0..5000).collect();
+        let clone = sequence.clone();
+        *sequence.get_mut(4000).unwrap() = 7;
+        sequence.push(9);
+        assert_eq!(clone.get(4000), Some(&4000));
+        assert_eq!(clone.len(), 5000);
+        assert_eq!(sequence.get(4000), Some(&7));
+        assert_eq!(sequence.get(5000), Some(&9));
+    }
+
+    #[test]
+    fn a_queue_behaves_like_the_one_of_the_standard_library() {
+        let mut ours = Chunked::starting_at(1500);
+        let mut model = VecDeque::new();
+        let mut seed = 7_u64;
+        for step in 0..20_000_u64 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if seed >> 62 == 0 {
+                assert_eq!(ours.pop_front(), model.pop_front());
+            } else {
+                ours.push(step);
+                model.push_back(step);
+            }
+            assert_eq!(ours.front(), model.front());
+            assert_eq!(ours.back(), model.back());
+            assert_eq!(ours.len(), model.len());
+        }
+        assert!(ours.iter().eq(model.iter()));
+        while ours.pop_front().is_some() {}
+        assert!(ours.is_empty());
+        assert_eq!(ours.push(1), ours.first());
+    }
+}

@@ -1,0 +1,303 @@
+//! The state and the step from one state to the next.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use hashbrown::HashTable;
+
+use crate::booking::{self, Booking, Campaign, Clinic, Desk, Slot};
+use crate::chunked::Chunked;
+use crate::command::{Body, Command, Text};
+use crate::effect::Effect;
+use crate::ids::{BookingId, CampaignId, PersonId, RoomId};
+use crate::invariants::{self, Violation};
+use crate::limits;
+use crate::outcome::{Outcome, Reason};
+use crate::recent::{Recent, RecentIndex, digest};
+use crate::time::Time;
+use crate::waiting_room::{self, Room};
+
+/// The newest version of the rules that this build knows.
+pub const RULES_NEWEST: u32 = 1;
+
+/// What is kept: everything that a snapshot holds. Cloning it costs microseconds, see
+/// [`Chunked`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Data {
+    /// The version of the rules in force.
+    pub rules: u32,
+    /// The latest instant seen. Never runs backwards.
+    pub time: Time,
+    /// Waiting rooms.
+    pub rooms: BTreeMap<RoomId, Room>,
+    /// Campaigns.
+    pub campaigns: BTreeMap<CampaignId, Campaign>,
+    /// The directory of clinics.
+    pub clinics: Chunked<Clinic>,
+    /// Clinics' parts in campaigns.
+    pub desks: Chunked<Desk>,
+    /// Slots.
+    pub slots: Chunked<Slot>,
+    /// Holds and bookings ever made.
+    pub bookings: Chunked<Booking>,
+    /// Sealed contacts. A dropped one leaves an empty place.
+    pub contacts: Chunked<Contact>,
+    /// Outcomes of recent commands.
+    pub recent: Chunked<Recent>,
+    /// Effects not yet reported done.
+    pub effects: Chunked<Effect>,
+    /// The newest public events.
+    pub events: Chunked<Event>,
+}
+
+/// A person's sealed contact.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Contact {
+    /// Whose it is.
+    pub person: PersonId,
+    /// Encrypted bytes; empty once dropped.
+    pub sealed: Box<[u8]>,
+}
+
+/// Something that everyone may know: a pause, a changed quota, a new pace.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Event {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: EventKind,
+    /// The room or campaign it is about.
+    pub subject: u32,
+    /// The new number, where there is one (a quota, a pace, an opening).
+    pub value: u64,
+    /// The public reason; may be empty.
+    pub reason: Text,
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Event { at: Time(0), kind: EventKind::RoomCreated, subject: 0, value: 0, reason: Box::from("") }
+    }
+}
+
+/// Kinds of public events. Numbers are stable.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A room was made; the value is when it opens.
+    RoomCreated = 1,
+    /// A room's opening was moved; the value is the new instant.
+    RoomScheduled = 2,
+    /// A room opened; the value is the number of tickets to be drawn.
+    RoomOpened = 3,
+    /// The draw was revealed.
+    RoomDrawn = 4,
+    /// A room was paused.
+    RoomPaused = 5,
+    /// A room goes on.
+    RoomResumed = 6,
+    /// A room was closed.
+    RoomClosed = 7,
+    /// A room's pace was changed; the value is entries a minute.
+    PaceSet = 8,
+    /// A campaign was made; the value is its quota.
+    CampaignCreated = 20,
+    /// Its rules were changed; the value is their version.
+    RulesSet = 21,
+    /// Its windows were changed.
+    WindowsSet = 22,
+    /// Its quota was changed; the value is the new one.
+    QuotaSet = 23,
+    /// It was paused.
+    CampaignPaused = 24,
+    /// It goes on.
+    CampaignResumed = 25,
+    /// It was closed.
+    CampaignClosed = 26,
+    /// A slot's places changed; the subject is the slot, the value its capacity.
+    CapacitySet = 27,
+    /// Places were withdrawn or put back; the subject is the slot, the value how many are out of use.
+    WithdrawnSet = 28,
+}
+
+/// What finds things in [`Data`] fast. Derived from it, never stored.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// A person's newest booking.
+    pub(crate) newest_booking: HashTable<u32>,
+    /// Each identity-bound room's serial by person.
+    pub(crate) tickets: BTreeMap<RoomId, HashTable<u32>>,
+    /// A person's contact.
+    pub(crate) contacts: HashTable<u32>,
+    /// Recent commands by id.
+    pub(crate) recent: RecentIndex,
+    /// The desk of a campaign at a clinic.
+    pub(crate) desks: BTreeMap<(CampaignId, u32), u32>,
+}
+
+/// The state machine's state.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) data: Data,
+    pub(crate) index: Index,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State::new()
+    }
+}
+
+impl State {
+    /// The state before the first record.
+    #[must_use]
+    pub fn new() -> State {
+        let data = Data {
+            rules: RULES_NEWEST,
+            time: Time(0),
+            rooms: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
+            clinics: Chunked::default(),
+            desks: Chunked::default(),
+            slots: Chunked::default(),
+            bookings: Chunked::default(),
+            contacts: Chunked::default(),
+            recent: Chunked::default(),
+            effects: Chunked::default(),
+            events: Chunked::default(),
+        };
+        State { data, index: Index::default() }
+    }
+
+    /// Brings a state back from what a snapshot held. The invariants are checked.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant that does not hold: the snapshot must not be used.
+    pub fn restore(data: Data) -> Result<State, Violation> {
+        invariants::check(&data)?;
+        let index = Index::of(&data);
+        Ok(State { data, index })
+    }
+
+    /// What is kept, for reading.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// Lets time pass: holds lapse, passes end, rooms open and call. Earlier instants
+    /// change nothing.
+    pub fn advance(&mut self, at: Time) {
+        if at <= self.data.time {
+            return;
+        }
+        self.data.time = at;
+        booking::advance(&mut self.data, &mut self.index, at);
+        for room in self.data.rooms.values_mut() {
+            let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
+            let supply_left = campaign.is_none_or(|campaign| campaign.supply.free() > 0);
+            waiting_room::advance(room, supply_left, at);
+        }
+    }
+
+    /// A person's holds and bookings, newest first.
+    pub fn bookings_of(&self, person: PersonId) -> impl Iterator<Item = (BookingId, &Booking)> {
+        let data = &self.data;
+        let mut next = self.index.newest_booking_of(data, person);
+        core::iter::from_fn(move || {
+            let id = next?;
+            let booking = data.bookings.get(u64::from(id.0))?;
+            next = (booking.earlier != Booking::NONE).then_some(BookingId(booking.earlier));
+            Some((id, booking))
+        })
+    }
+}
+
+impl Index {
+    /// Builds the index of `data`.
+    fn of(_data: &Data) -> Index {
+        unimplemented!("written next")
+    }
+
+    /// A person's newest hold or booking.
+    pub(crate) fn newest_booking_of(&self, data: &Data, person: PersonId) -> Option<BookingId> {
+        let short = self.newest_booking.find(person.0 as u64, |short| {
+            data.bookings.get(u64::from(*short)).is_some_and(|booking| booking.person() == person)
+        })?;
+        Some(BookingId(*short))
+    }
+}
+
+/// Applies one command at the instant its record was stamped with.
+///
+/// The checks run in this order: the id (a repeat answers the first outcome, or is
+/// refused if its content differs), then the domain's checks in the order that its
+/// handler specifies. A refusal changes nothing but what is remembered of the id.
+pub fn step(state: &mut State, command: &Command, at: Time) -> Outcome {
+    state.advance(at);
+    let remembered = command.id.0 != 0;
+    let mut content = 0;
+    if remembered {
+        content = digest(&command.body);
+        if let Some(recent) = state.index.recent.find(&state.data.recent, command.id) {
+            return if recent.digest == content { recent.outcome } else { Outcome::refused(Reason::IdReused) };
+        }
+    }
+    let outcome = apply(&mut state.data, &mut state.index, &command.body);
+    if remembered {
+        let recent = Recent { id: command.id, digest: content, outcome };
+        state.index.recent.remember(&mut state.data.recent, recent);
+    }
+    outcome
+}
+
+fn apply(data: &mut Data, index: &mut Index, body: &Body) -> Outcome {
+    match body {
+        Body::Upgrade { rules } => upgrade(data, *rules),
+        Body::AckEffects { upto } => ack_effects(data, *upto),
+        Body::CreateRoom { .. }
+        | Body::ScheduleRoom { .. }
+        | Body::DrawRoom { .. }
+        | Body::PauseRoom { .. }
+        | Body::ResumeRoom { .. }
+        | Body::CloseRoom { .. }
+        | Body::SetPace { .. }
+        | Body::ReportHealth { .. }
+        | Body::SetNotices { .. }
+        | Body::Join { .. }
+        | Body::JoinAs { .. }
+        | Body::Enter { .. }
+        | Body::Leave { .. } => waiting_room::handle(data, index, body),
+        _ => booking::handle(data, index, body),
+    }
+}
+
+fn upgrade(data: &mut Data, rules: u32) -> Outcome {
+    if rules != data.rules + 1 || rules > RULES_NEWEST {
+        return Outcome::refused(Reason::RulesUnknown);
+    }
+    data.rules = rules;
+    Outcome::Done
+}
+
+fn ack_effects(data: &mut Data, upto: u64) -> Outcome {
+    while data.effects.first() < upto && data.effects.pop_front().is_some() {}
+    Outcome::Done
+}
+
+impl Data {
+    /// Publishes an event, forgetting the oldest beyond the limit.
+    pub(crate) fn publish(&mut self, kind: EventKind, subject: u32, value: u64, reason: &str) {
+        if self.events.len() as u64 >= limits::EVENTS_MAX {
+            self.events.pop_front();
+        }
+        let event = Event { at: self.time, kind, subject, value, reason: Box::from(reason) };
+        self.events.push(event);
+    }
+}
+
+/// Whether a public text is within bounds and says something.
+pub(crate) fn text_fits(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= limits::TEXT_BYTES_MAX
+}
