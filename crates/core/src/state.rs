@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 
 use hashbrown::HashTable;
 
-use crate::booking::{self, Booking, Campaign, Clinic, Desk, Slot};
+use crate::booking::{self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Slot};
 use crate::chunked::Chunked;
 use crate::command::{Body, Command, Text};
 use crate::effect::Effect;
@@ -106,7 +106,7 @@ pub enum EventKind {
     RulesSet = 21,
     /// Its windows were changed.
     WindowsSet = 22,
-    /// Its quota was changed; the value is the new one.
+    /// The whole campaign's quota was changed; the value is the new one.
     QuotaSet = 23,
     /// It was paused.
     CampaignPaused = 24,
@@ -118,6 +118,9 @@ pub enum EventKind {
     CapacitySet = 27,
     /// Places were withdrawn or put back; the subject is the slot, the value how many are out of use.
     WithdrawnSet = 28,
+    /// A vaccine's quota was changed; the value is the new one plus the vaccine's number
+    /// times 2^32.
+    VaccineQuotaSet = 29,
 }
 
 /// What finds things in [`Data`] fast. Derived from it, never stored.
@@ -131,6 +134,8 @@ pub struct Index {
     pub(crate) contacts: HashTable<u32>,
     /// Recent commands by id.
     pub(crate) recent: RecentIndex,
+    /// Holds by when they lapse.
+    pub(crate) lapses: Lapses,
     /// The desk of a campaign at a clinic.
     pub(crate) desks: BTreeMap<(CampaignId, u32), u32>,
 }
@@ -196,36 +201,116 @@ impl State {
         booking::advance(&mut self.data, &mut self.index, at);
         for room in self.data.rooms.values_mut() {
             let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
-            let supply_left = campaign.is_none_or(|campaign| campaign.supply.free() > 0);
+            let supply_left = campaign.is_none_or(|campaign| campaign.free() > 0);
             waiting_room::advance(room, supply_left, at);
         }
     }
 
     /// A person's holds and bookings, newest first.
     pub fn bookings_of(&self, person: PersonId) -> impl Iterator<Item = (BookingId, &Booking)> {
-        let data = &self.data;
-        let mut next = self.index.newest_booking_of(data, person);
+        self.index.bookings_of(&self.data, person)
+    }
+
+    /// A person's sealed contact, if one is kept.
+    #[must_use]
+    pub fn contact_of(&self, person: PersonId) -> Option<&[u8]> {
+        let place = self.index.contact_of(&self.data, person)?;
+        let contact = self.data.contacts.get(place)?;
+        (!contact.sealed.is_empty()).then_some(&*contact.sealed)
+    }
+}
+
+impl Index {
+    /// Builds the index of `data`. Room is reserved up front: a restart with tens of
+    /// millions of bookings must take seconds.
+    fn of(data: &Data) -> Index {
+        let mut index = Index { recent: RecentIndex::of(&data.recent), ..Index::default() };
+        index.add_bookings(data);
+        index.add_contacts(data);
+        for (id, room) in &data.rooms {
+            let mut tickets = HashTable::with_capacity(room.people.len());
+            for (serial, person) in room.people.iter().enumerate() {
+                tickets.insert_unique(person.0 as u64, serial as u32, |serial| {
+                    room.people.get(u64::from(*serial)).map_or(0, |person| person.0 as u64)
+                });
+            }
+            if room.config.identity_bound {
+                index.tickets.insert(*id, tickets);
+            }
+        }
+        for (number, desk) in data.desks.iter().enumerate() {
+            index.desks.insert((desk.campaign, desk.clinic.0), number as u32);
+        }
+        index
+    }
+
+    fn add_bookings(&mut self, data: &Data) {
+        self.newest_booking.reserve(data.bookings.len(), |_| 0);
+        for (id, booking) in data.bookings.iter().enumerate() {
+            self.add_booking(data, BookingId(id as u32), booking);
+            if booking.state == BookingState::Held {
+                self.lapses.add(booking.until, BookingId(id as u32));
+            }
+        }
+    }
+
+    /// Makes `id` its person's newest booking.
+    pub(crate) fn add_booking(&mut self, data: &Data, id: BookingId, booking: &Booking) {
+        let hash = booking.person[0];
+        if booking.earlier != Booking::NONE {
+            let newest = self.newest_booking.find_mut(hash, |short| *short == booking.earlier);
+            *newest.expect("the earlier booking of a person was their newest") = id.0;
+            return;
+        }
+        self.newest_booking.insert_unique(hash, id.0, |short| {
+            data.bookings.get(u64::from(*short)).map_or(0, |booking| booking.person[0])
+        });
+    }
+
+    fn add_contacts(&mut self, data: &Data) {
+        self.contacts.reserve(data.contacts.len(), |_| 0);
+        for (place, contact) in data.contacts.iter().enumerate() {
+            self.add_contact(data, place as u64, contact.person);
+        }
+    }
+
+    /// Remembers where a person's contact is kept.
+    pub(crate) fn add_contact(&mut self, data: &Data, place: u64, person: PersonId) {
+        self.contacts.insert_unique(person.0 as u64, place as u32, |short| {
+            data.contacts.get(u64::from(*short)).map_or(0, |contact| contact.person.0 as u64)
+        });
+    }
+
+    /// The place of a person's contact in [`Data::contacts`], dropped ones included.
+    pub(crate) fn contact_of(&self, data: &Data, person: PersonId) -> Option<u64> {
+        let place = self.contacts.find(person.0 as u64, |short| {
+            data.contacts.get(u64::from(*short)).is_some_and(|contact| contact.person == person)
+        })?;
+        Some(u64::from(*place))
+    }
+
+    /// A person's newest hold or booking.
+    pub(crate) fn newest_booking_of(&self, data: &Data, person: PersonId) -> Option<BookingId> {
+        let halves = Booking::halves(person);
+        let short = self.newest_booking.find(halves[0], |short| {
+            data.bookings.get(u64::from(*short)).is_some_and(|booking| booking.person == halves)
+        })?;
+        Some(BookingId(*short))
+    }
+
+    /// A person's holds and bookings, newest first.
+    pub(crate) fn bookings_of<'a>(
+        &self,
+        data: &'a Data,
+        person: PersonId,
+    ) -> impl Iterator<Item = (BookingId, &'a Booking)> + use<'a> {
+        let mut next = self.newest_booking_of(data, person);
         core::iter::from_fn(move || {
             let id = next?;
             let booking = data.bookings.get(u64::from(id.0))?;
             next = (booking.earlier != Booking::NONE).then_some(BookingId(booking.earlier));
             Some((id, booking))
         })
-    }
-}
-
-impl Index {
-    /// Builds the index of `data`.
-    fn of(_data: &Data) -> Index {
-        unimplemented!("written next")
-    }
-
-    /// A person's newest hold or booking.
-    pub(crate) fn newest_booking_of(&self, data: &Data, person: PersonId) -> Option<BookingId> {
-        let short = self.newest_booking.find(person.0 as u64, |short| {
-            data.bookings.get(u64::from(*short)).is_some_and(|booking| booking.person() == person)
-        })?;
-        Some(BookingId(*short))
     }
 }
 

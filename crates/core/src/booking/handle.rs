@@ -1,16 +1,59 @@
-//! What may be asked of campaigns and bookings, and the order in which it is checked.
+//! What may be asked of campaigns and bookings. The order in which each command is
+//! checked is written at its function.
 
+use super::hold::Wish;
+use super::ledger::Verdict;
+use super::{campaign, change, contact, directory, hold};
 use crate::command::Body;
 use crate::outcome::Outcome;
 use crate::state::{Data, Index};
 use crate::time::Time;
 
 /// Applies a booking command. The time has been advanced already.
-pub(crate) fn handle(_data: &mut Data, _index: &mut Index, _body: &Body) -> Outcome {
-    unimplemented!("written next")
+pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome {
+    people(data, index, body).unwrap_or_else(Outcome::Refused)
 }
 
 /// Lets holds lapse that end at or before `now`.
-pub(crate) fn advance(_data: &mut Data, _index: &mut Index, _now: Time) {
-    unimplemented!("written next")
+pub(crate) fn advance(data: &mut Data, index: &mut Index, now: Time) {
+    while let Some((_, booking)) = index.lapses.pop_due(now) {
+        change::lapse(data, booking);
+    }
+}
+
+fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
+    match body {
+        Body::Hold { slot, person, birth, dose, entry, channel } => {
+            let (slot, person, birth) = (*slot, *person, *birth);
+            let wish = Wish { slot, person, birth, dose: *dose, entry: *entry, channel: *channel };
+            hold::hold(data, index, wish)
+        }
+        Body::Confirm { booking, person } => change::confirm(data, *booking, *person),
+        Body::Cancel { booking, person } => change::cancel(data, *booking, *person),
+        Body::Reschedule { booking, person, slot } => change::reschedule(data, index, *booking, *person, *slot),
+        Body::CheckIn { booking } => change::check_in(data, *booking),
+        Body::KeepContact { person, sealed } => contact::keep_contact(data, index, *person, sealed),
+        Body::DropContact { person } => contact::drop_contact(data, index, *person),
+        _ => operators(data, index, body),
+    }
+}
+
+fn operators(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
+    match body {
+        Body::CreateCampaign { campaign, config } => campaign::create_campaign(data, *campaign, config),
+        Body::SetRules { campaign, rules, reason } => campaign::set_rules(data, *campaign, rules, reason),
+        Body::SetWindows { campaign, windows, reason } => campaign::set_windows(data, *campaign, windows, reason),
+        Body::SetQuota { campaign, vaccine, quota, reason } => {
+            campaign::set_quota(data, *campaign, *vaccine, *quota, reason)
+        }
+        Body::PauseCampaign { campaign, reason } => campaign::pause_campaign(data, *campaign, reason),
+        Body::ResumeCampaign { campaign } => campaign::resume_campaign(data, *campaign),
+        Body::CloseCampaign { campaign, reason } => campaign::close_campaign(data, *campaign, reason),
+        Body::AddClinic { config } => directory::add_clinic(data, config),
+        Body::AddDesk { campaign, clinic } => directory::add_desk(data, index, *campaign, *clinic),
+        Body::AddSlots { desk, slots } => directory::add_slots(data, *desk, slots),
+        Body::SetCapacity { slot, capacity, reason } => directory::set_capacity(data, *slot, *capacity, reason),
+        Body::SetWithdrawn { slot, withdrawn, reason } => directory::set_withdrawn(data, *slot, *withdrawn, reason),
+        _ => unreachable!("a command of another domain"),
+    }
 }

@@ -8,18 +8,29 @@
 //! It must never give a place twice, give a person two active bookings for one
 //! campaign and dose, or let a lapsed hold keep its place.
 //!
-//! Start reading at [`Campaign`] and [`Booking`], then `hold`.
+//! Start reading at [`Campaign`] and [`Booking`], then `handle` (the list of commands)
+//! and `hold`, where nearly all rules meet.
 
 use alloc::vec::Vec;
 
-use crate::chunked::Chunked;
 use crate::command::Text;
-use crate::ids::{BookingId, CampaignId, ChannelId, ClinicId, DeskId, PersonId, RoomId, Serial, VaccineId};
+use crate::ids::{CampaignId, ChannelId, ClinicId, DeskId, PersonId, RoomId, Serial, VaccineId};
 use crate::time::{Date, Time};
 
+mod campaign;
+mod change;
+mod contact;
+mod course;
+mod directory;
 mod handle;
+mod hold;
+mod lapses;
+mod ledger;
+mod pass;
+mod windows;
 
 pub(crate) use handle::{advance, handle};
+pub(crate) use lapses::Lapses;
 
 /// Settings of a campaign.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -132,21 +143,18 @@ pub struct Campaign {
     pub supply: Supply,
     /// Its places by vaccine, in the order of the vaccines.
     pub by_vaccine: Vec<Supply>,
-    /// Holds by when they lapse, in order. Outdated entries are skipped.
-    pub lapses: Chunked<Lapse>,
     /// Bookings ever confirmed, cancelled ones included.
     pub confirmed: u64,
     /// Holds that lapsed.
     pub lapsed: u64,
 }
 
-/// When a hold lapses.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Lapse {
-    /// When.
-    pub ends_at: Time,
-    /// Which.
-    pub booking: BookingId,
+impl Campaign {
+    /// Places that can still be given: free ones, as far as the quota reaches.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.supply.free().min(self.config.quota.saturating_sub(self.supply.taken()))
+    }
 }
 
 /// What the public may know of a clinic.

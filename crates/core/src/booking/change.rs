@@ -1,0 +1,195 @@
+//! What becomes of a hold or booking: confirmed, given back, moved, used, lapsed.
+
+use super::course::course_of;
+use super::hold::{check_running, check_vaccine_quota};
+use super::ledger::{Verdict, campaign_of, desk_of, free_place, refused, refused_with, slot_of, take_place, turn_place};
+use super::pass::{News, check_pass_again, tell_room};
+use super::windows::{share_allows_desk, share_reached, share_used_up};
+use crate::booking::{Booking, BookingState};
+use crate::effect::{Effect, EffectKind};
+use crate::ids::{BookingId, CampaignId, PersonId, SlotId};
+use crate::limits;
+use crate::outcome::{Outcome, Reason, Refusal};
+use crate::state::Data;
+use crate::state::Index;
+use crate::time::Time;
+
+/// How long to wait before trying again when messages pile up.
+const BACKLOG_RETRY_MS: u64 = 5_000;
+
+/// Turns a hold into a booking. A paused or closed campaign does not stand in the way:
+/// what a person was shown as held stays theirs.
+///
+/// Checked in this order: it is a booking of this person (`booking_unknown`); it is
+/// booked or used already (then that is the answer again); `booking_cancelled`;
+/// `hold_lapsed`; the pass it was made with (`pass_ended`); `effects_backlog`.
+pub(super) fn confirm(data: &mut Data, id: BookingId, person: PersonId) -> Verdict {
+    let booking = booking_of(data, id, person)?;
+    match booking.state {
+        BookingState::Held => {}
+        BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
+        BookingState::Cancelled => return refused(Reason::BookingCancelled),
+        BookingState::Lapsed => return refused(Reason::HoldLapsed),
+    }
+    assert!(booking.until > data.time, "a hold whose end has come has lapsed");
+    let campaign = campaign_of_slot(data, booking.slot);
+    check_pass_again(data, campaign, &booking)?;
+    check_backlog(data)?;
+    turn_place(data, booking.slot, BookingState::Held, BookingState::Booked);
+    set_state(data, id, BookingState::Booked);
+    data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").confirmed += 1;
+    tell_room(data, campaign, booking.serial, News::Booked);
+    push_effect(data, EffectKind::BookingConfirmed, id, person);
+    Ok(Outcome::Confirmed { booking: id })
+}
+
+/// Gives a hold or booking back, at any time before it is used.
+///
+/// Checked in this order: it is a booking of this person (`booking_unknown`);
+/// `booking_used`; it is cancelled already (then that is the answer again);
+/// `hold_lapsed`; for a booking, which is followed by a message, `effects_backlog`.
+pub(super) fn cancel(data: &mut Data, id: BookingId, person: PersonId) -> Verdict {
+    let booking = booking_of(data, id, person)?;
+    match booking.state {
+        BookingState::Used => return refused(Reason::BookingUsed),
+        BookingState::Cancelled => return Ok(Outcome::Cancelled { booking: id }),
+        BookingState::Lapsed => return refused(Reason::HoldLapsed),
+        BookingState::Held => {
+            let campaign = campaign_of_slot(data, booking.slot);
+            tell_room(data, campaign, booking.serial, News::HoldEnded);
+        }
+        BookingState::Booked => {
+            check_backlog(data)?;
+            push_effect(data, EffectKind::BookingCancelled, id, person);
+        }
+    }
+    free_place(data, booking.slot, booking.state);
+    set_state(data, id, BookingState::Cancelled);
+    Ok(Outcome::Cancelled { booking: id })
+}
+
+/// Moves a booking to another slot in one step: the new place is taken and the old one
+/// freed together. A person who has a booking has earned it: windows, birth digits and
+/// passes are not asked for again.
+///
+/// Checked in this order: it is a booking of this person (`booking_unknown`) and booked
+/// (`booking_not_confirmed`, `booking_used`, `booking_cancelled`, `hold_lapsed`); the
+/// new slot exists (`slot_unknown`), is another one (`same_slot`) of the same campaign
+/// (`other_campaign`); `campaign_closed`; `campaign_paused`; `dose_too_early`;
+/// `slot_past`; another vaccine's quota (`quota_used_up`); another desk's share
+/// (`share_used_up`); `slot_full`; `effects_backlog`.
+pub(super) fn reschedule(data: &mut Data, index: &Index, id: BookingId, person: PersonId, to: SlotId) -> Verdict {
+    let booking = booking_of(data, id, person)?;
+    check_booked(&booking)?;
+    check_move(data, index, &booking, to)?;
+    check_backlog(data)?;
+    take_place(data, to, BookingState::Booked);
+    free_place(data, booking.slot, BookingState::Booked);
+    let moved = data.bookings.get_mut(u64::from(id.0)).expect("a booking that was read exists");
+    moved.slot = to;
+    moved.until = data.time;
+    push_effect(data, EffectKind::BookingRescheduled, id, person);
+    Ok(Outcome::Rescheduled { booking: id })
+}
+
+fn check_move(data: &Data, index: &Index, booking: &Booking, to: SlotId) -> Result<(), Refusal> {
+    let new = slot_of(data, to)?;
+    if to == booking.slot {
+        return refused(Reason::SameSlot);
+    }
+    let old = slot_of(data, booking.slot)?;
+    let desk = desk_of(data, &new);
+    if desk.campaign != desk_of(data, &old).campaign {
+        return refused(Reason::OtherCampaign);
+    }
+    let campaign = campaign_of(data, desk.campaign);
+    check_running(campaign)?;
+    let course = course_of(data, index, booking.person(), desk.campaign, booking.dose);
+    course.check_interval(campaign, booking.dose, new.starts_at)?;
+    if new.starts_at <= data.time {
+        return refused(Reason::SlotPast);
+    }
+    if new.vaccine != old.vaccine {
+        check_vaccine_quota(campaign, &new)?;
+    }
+    let windows = &campaign.config.windows;
+    let share_ppm = share_reached(windows, data.time);
+    if new.desk != old.desk && !share_allows_desk(share_ppm, &desk.supply) {
+        return share_used_up(windows, None, share_ppm, data.time);
+    }
+    if new.supply.free() == 0 {
+        return refused(Reason::SlotFull);
+    }
+    Ok(())
+}
+
+/// The person came and got the dose.
+///
+/// Checked in this order: the booking exists (`booking_unknown`); it is used already
+/// (then that is the answer again); `booking_not_confirmed`, `booking_cancelled`,
+/// `hold_lapsed`.
+pub(super) fn check_in(data: &mut Data, id: BookingId) -> Verdict {
+    let Some(booking) = data.bookings.get(u64::from(id.0)).copied() else {
+        return refused(Reason::BookingUnknown);
+    };
+    if booking.state != BookingState::Used {
+        check_booked(&booking)?;
+        turn_place(data, booking.slot, BookingState::Booked, BookingState::Used);
+        set_state(data, id, BookingState::Used);
+    }
+    Ok(Outcome::CheckedIn { booking: id })
+}
+
+/// Lets a hold lapse if nothing else became of it before its end.
+pub(super) fn lapse(data: &mut Data, id: BookingId) {
+    let booking = data.bookings.get_mut(u64::from(id.0)).expect("a queued hold exists");
+    if booking.state != BookingState::Held {
+        return;
+    }
+    booking.state = BookingState::Lapsed;
+    let booking = *booking;
+    free_place(data, booking.slot, BookingState::Held);
+    let campaign = campaign_of_slot(data, booking.slot);
+    data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").lapsed += 1;
+    tell_room(data, campaign, booking.serial, News::HoldEnded);
+}
+
+fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, Refusal> {
+    match data.bookings.get(u64::from(id.0)) {
+        Some(booking) if booking.person() == person => Ok(*booking),
+        _ => refused(Reason::BookingUnknown),
+    }
+}
+
+fn check_booked(booking: &Booking) -> Result<(), Refusal> {
+    match booking.state {
+        BookingState::Booked => Ok(()),
+        BookingState::Held => refused(Reason::BookingNotConfirmed),
+        BookingState::Used => refused(Reason::BookingUsed),
+        BookingState::Cancelled => refused(Reason::BookingCancelled),
+        BookingState::Lapsed => refused(Reason::HoldLapsed),
+    }
+}
+
+fn check_backlog(data: &Data) -> Result<(), Refusal> {
+    if data.effects.len() as u64 >= limits::EFFECTS_MAX {
+        return refused_with(Reason::EffectsBacklog, BACKLOG_RETRY_MS);
+    }
+    Ok(())
+}
+
+fn campaign_of_slot(data: &Data, slot: SlotId) -> CampaignId {
+    let slot = data.slots.get(u64::from(slot.0)).expect("a booking's slot exists");
+    desk_of(data, slot).campaign
+}
+
+fn set_state(data: &mut Data, id: BookingId, state: BookingState) {
+    let now: Time = data.time;
+    let booking = data.bookings.get_mut(u64::from(id.0)).expect("a booking that was read exists");
+    booking.state = state;
+    booking.until = now;
+}
+
+fn push_effect(data: &mut Data, kind: EffectKind, booking: BookingId, person: PersonId) {
+    data.effects.push(Effect { kind, booking, person });
+}
