@@ -1,1 +1,22 @@
-//! node
+//! The loop between the journal and the state machine.
+//!
+//! A request becomes a command; commands are batched, stamped with one time,
+//! appended to the journal, made durable, then applied; only then is anyone answered.
+//! [`Engine`] is that loop without threads, clocks or sockets, so that a simulation can
+//! drive it; [`Node`] runs it on a thread and gives out [`Handle`]s.
+//!
+//! It must never answer before the record is durable, apply in another order than the
+//! journal's, or decide anything that [`jari_core`] does not.
+//!
+//! Start reading at [`Engine::turn`], then [`node`], [`views`] and [`snapshots`].
+
+pub mod clock;
+pub mod engine;
+pub mod node;
+pub mod snapshots;
+pub mod views;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use engine::{Engine, EngineOptions, RecoverError, Recovered, TurnError};
+pub use node::{Handle, Node, NodeOptions, Rejected, SeedSource, Status};
+pub use views::{Directory, RoomView, Views};

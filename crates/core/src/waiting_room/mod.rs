@@ -40,6 +40,9 @@ pub struct RoomConfig {
     pub commitment: [u8; 32],
     /// The campaign it stands in front of, if it is one of ours.
     pub campaign: Option<CampaignId>,
+    /// Calling waits for a public value that nobody could know beforehand, which the
+    /// operator hands in after the opening; otherwise the node draws at once.
+    pub awaits_beacon: bool,
     /// One ticket a person, found again from any device; joins need an identity.
     pub identity_bound: bool,
     /// What a gate does when it cannot ask: let people through, or hold them.

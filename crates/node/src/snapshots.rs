@@ -1,0 +1,106 @@
+//! Snapshots on disk: one file each, named by the position it covers, written aside
+//! and renamed when it is whole and flushed.
+//!
+//! It must never replace a good snapshot by a half-written one, and never delete the
+//! last good one. A damaged snapshot is passed over for the one before it: the journal
+//! holds the rest.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use jari_core::Data;
+use jari_journal::{Chain, Position};
+use jari_wire::snapshot::{self, SnapshotMeta};
+
+/// How many snapshots are kept: the newest, and one to fall back on.
+const KEPT: usize = 2;
+
+/// A directory of snapshots.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    dir: PathBuf,
+}
+
+impl Snapshots {
+    /// Opens the directory, making it if needed.
+    ///
+    /// # Errors
+    ///
+    /// As the disk says.
+    pub fn open(dir: &Path) -> io::Result<Snapshots> {
+        fs::create_dir_all(dir)?;
+        Ok(Snapshots { dir: dir.to_owned() })
+    }
+
+    /// Writes a snapshot durably and removes those that are no longer needed. Gives the
+    /// position up to which the journal may drop records: that of the oldest one kept.
+    ///
+    /// # Errors
+    ///
+    /// As the disk says; older snapshots are untouched then.
+    pub fn write(&self, position: Position, chain: Chain, data: &Data) -> io::Result<Position> {
+        let part = self.dir.join(format!("{:020}.part", position.0));
+        let written = self.write_part(&part, position, chain, data);
+        if written.is_err() {
+            // What is left of a failed attempt only takes room; the error says why.
+            let _ = fs::remove_file(&part);
+        }
+        written?;
+        fs::rename(&part, self.path(position))?;
+        File::open(&self.dir)?.sync_all()?;
+        let positions = self.positions()?;
+        let kept_from = positions.len().saturating_sub(KEPT);
+        for old in &positions[..kept_from] {
+            fs::remove_file(self.path(*old))?;
+        }
+        Ok(positions.get(kept_from).copied().unwrap_or(position))
+    }
+
+    /// The newest snapshot that is whole. Damaged ones are reported and passed over.
+    ///
+    /// # Errors
+    ///
+    /// As the disk says when the directory cannot be listed.
+    pub fn newest(&self) -> io::Result<Option<(SnapshotMeta, Data)>> {
+        for position in self.positions()?.into_iter().rev() {
+            let path = self.path(position);
+            let read = File::open(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|file| {
+                    snapshot::read(&mut BufReader::with_capacity(1 << 20, file)).map_err(|error| error.to_string())
+                });
+            match read {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => {
+                    tracing::error!(snapshot = %path.display(), %error, "a snapshot is damaged; trying the one before it");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn write_part(&self, part: &Path, position: Position, chain: Chain, data: &Data) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(part)?);
+        snapshot::write(data, position.0, chain.0, &mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()
+    }
+
+    fn positions(&self) -> io::Result<Vec<Position>> {
+        let mut positions = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(".snapshot"));
+            if let Some(position) = number.and_then(|number| number.parse().ok()) {
+                positions.push(Position(position));
+            }
+        }
+        positions.sort_unstable();
+        Ok(positions)
+    }
+
+    fn path(&self, position: Position) -> PathBuf {
+        self.dir.join(format!("{:020}.snapshot", position.0))
+    }
+}
