@@ -1,0 +1,73 @@
+//! The key ring: its file, its rotation, and what must survive one.
+
+use jari_core::ids::RoomId;
+use jari_core::time::Date;
+use jari_wire::keys::{KeyFileError, KeyRing};
+
+const OLD: &str = "1 0707070707070707070707070707070707070707070707070707070707070707 2021-06-22";
+const NEW: &str = "2 0909090909090909090909090909090909090909090909090909090909090909 2021-09-30";
+
+#[test]
+fn a_key_file_is_read_back_as_it_was_written() {
+    let ring = KeyRing::parse(&format!("# a comment\n\n{NEW}\n  {OLD}\n")).unwrap();
+    assert_eq!(ring.ids().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(ring.newest_id(), 2);
+    let text = ring.to_text();
+    assert!(text.ends_with(&format!("{OLD}\n{NEW}\n")), "{}", text.as_str());
+    assert_eq!(KeyRing::parse(&text).unwrap().to_text(), text);
+}
+
+#[test]
+fn a_mistake_in_a_key_file_is_named_by_its_line() {
+    let line = |text: &str| KeyRing::parse(text).err();
+    assert_eq!(line(""), Some(KeyFileError::Empty));
+    assert_eq!(line("# nothing"), Some(KeyFileError::Empty));
+    assert_eq!(line(&format!("{OLD}\n{OLD}")), Some(KeyFileError::Twice { id: 1 }));
+    for wrong in [
+        &OLD.replace("2021-06-22", "2021-06-31"),
+        &OLD.replace("2021-06-22", ""),
+        &OLD.replace("0707", "07"),
+        &OLD.replace("0707", "07g7"),
+        &OLD.replace("1 0", "256 0"),
+        &format!("{OLD} more"),
+        &OLD.replace("07070707", "한국07"),
+    ] {
+        assert_eq!(line(&format!("{NEW}\n{wrong}")), Some(KeyFileError::Line { line: 2 }), "{wrong}");
+    }
+    let many: String = (0..33).map(|id| format!("{}\n", OLD.replacen('1', &id.to_string(), 1))).collect();
+    assert_eq!(line(&many), Some(KeyFileError::TooMany));
+}
+
+#[test]
+fn people_seeds_and_command_ids_survive_a_rotation() {
+    let before = KeyRing::parse(OLD).unwrap();
+    let after = before.with(2, [9; 32], Date(18_900)).unwrap();
+    let of = |ring: &KeyRing| {
+        (
+            ring.person_id("홍길동", Date(-3_000), "01012345678"),
+            ring.room_seed(RoomId(4), b"salt"),
+            ring.command_id(b"session", b"key"),
+        )
+    };
+    assert_eq!(of(&before), of(&after));
+    assert_eq!(before.contact_key_of(1), after.contact_key_of(1));
+    assert_eq!(after.contact_key().0, 2);
+    assert_eq!(after.contact_key_of(2).as_ref(), Some(&after.contact_key().1));
+    assert_eq!(after.contact_key_of(3), None);
+}
+
+#[test]
+fn a_byte_moved_from_one_part_to_the_next_is_another_id() {
+    let ring = KeyRing::parse(OLD).unwrap();
+    assert_ne!(ring.command_id(b"ab", b"c"), ring.command_id(b"a", b"bc"));
+    let person = |name, birth, telephone| ring.person_id(name, Date(birth), telephone);
+    assert_ne!(person("a", 1, "bc"), person("ab", 1, "c"));
+    assert_ne!(person("a", 1, "b"), person("a", 2, "b"));
+    assert_ne!(ring.room_seed(RoomId(1), b""), ring.room_seed(RoomId(2), b""));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let printed = format!("{:?}", KeyRing::parse(&format!("{OLD}\n{NEW}")).unwrap());
+    assert_eq!(printed, "[1, 2]");
+}
