@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
@@ -199,10 +200,14 @@ impl State {
         }
         self.data.time = at;
         booking::advance(&mut self.data, &mut self.index, at);
-        for room in self.data.rooms.values_mut() {
+        let mut events = Vec::new();
+        for (id, room) in &mut self.data.rooms {
             let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
             let supply_left = campaign.is_none_or(|campaign| campaign.free() > 0);
-            waiting_room::advance(room, supply_left, at);
+            events.extend(waiting_room::advance(room, supply_left, at).map(|event| (*id, event)));
+        }
+        for (id, (kind, value)) in events {
+            self.data.publish(kind, id.0, value, "");
         }
     }
 

@@ -8,8 +8,9 @@
 //! It must never let a ticket in before its position is called, lose a place by a
 //! pause, or let more in at once than the pace allows.
 //!
-//! Start reading at [`Room`], then `handle` (what may be asked) and `pace` (what time
-//! does).
+//! Start reading at [`Room`], then `handle` (what an operator may ask), `people` (what
+//! those who wait may ask), `passes` (what a pass serves and when it ends), `pace` (what
+//! time does) and `outlook` (what those who wait are told).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -22,12 +23,17 @@ use crate::time::Time;
 pub mod draw;
 mod handle;
 mod marks;
+mod outlook;
 mod pace;
+mod passes;
+mod people;
 
 pub(crate) use handle::handle;
+pub use draw::Draw;
 pub use marks::{Mark, Marks};
-pub use pace::{Cohort, Controller, Outlook, outlook};
+pub use outlook::{Outlook, outlook};
 pub(crate) use pace::advance;
+pub use pace::{Cohort, Controller};
 
 /// Settings of a room.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -54,7 +60,7 @@ pub struct RoomConfig {
 }
 
 /// How fast a room lets people in. Settings are numbered in this order, from 1, in a
-/// refusal with `setting_unfit`.
+/// refusal with `setting_unfit`; 6 is [`RoomConfig::bookings_per_pass`].
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Pace {
     /// Entries a minute at the most; 0 stops entering.
@@ -81,17 +87,6 @@ pub enum Phase {
     Closed = 3,
 }
 
-/// The lobby's draw, once revealed.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Draw {
-    /// What the commitment was the SHA-256 of.
-    pub seed: [u8; 32],
-    /// The public value mixed in; zeros if none.
-    pub beacon: [u8; 32],
-    /// SHA-256 of seed then beacon: the seed of the shuffle.
-    pub mixed: [u8; 32],
-}
-
 /// A ticket that is inside.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Inside {
@@ -99,6 +94,8 @@ pub struct Inside {
     pub ends_at: Time,
     /// Bookings that the pass serves: active holds, and bookings made.
     pub bookings: u8,
+    /// How many of them were confirmed.
+    pub confirmed: u8,
 }
 
 /// When a ticket's pass ends: an entry of the queue of endings. Outdated entries are
@@ -148,8 +145,8 @@ pub struct Room {
 
 impl Room {
     /// A ticket's position in line, from 0, once it is known: at the draw for the
-    /// lobby's tickets, at once for later ones. Costs some 100 SHA-256 blocks for a
-    /// lobby ticket.
+    /// lobby's tickets, at once for later ones. Costs 90 SHA-256 blocks for a lobby
+    /// ticket.
     #[must_use]
     pub fn position(&self, serial: Serial) -> Option<u32> {
         let lobby = self.lobby?;
@@ -159,7 +156,6 @@ impl Room {
         if serial.0 >= lobby {
             return Some(serial.0);
         }
-        let draw = self.draw.as_ref()?;
-        Some(draw::shuffled_index(serial.0, lobby, &draw.mixed))
+        Some(self.draw.as_ref()?.position(serial.0))
     }
 }
