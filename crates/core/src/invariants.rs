@@ -1,7 +1,45 @@
 //! What must hold after every command, numbered once. Tests, drills and the run-time
 //! check use this list.
+//!
+//! [`check`] recounts everything; [`check_light`] looks at totals only and is cheap
+//! enough to run after every batch. Start reading at [`INVARIANTS`].
 
-use crate::state::Data;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::booking::{Booking, BookingState, Campaign, Supply};
+use crate::chunked::Chunked;
+use crate::ids::{RoomId, Serial};
+use crate::limits;
+use crate::state::{Data, Index};
+use crate::waiting_room::{Mark, Phase, Room, draw};
+
+/// Every invariant with its number. Numbers are stable: reports cite them.
+pub const INVARIANTS: &[(u8, &str)] = &[
+    (1, "a slot never has more places held, booked, used and withdrawn than it has places"),
+    (2, "a slot's held, booked and used places are as many as the bookings that have them"),
+    (3, "a desk, a vaccine and a campaign count what their slots count"),
+    (4, "every slot, desk, vaccine, campaign and clinic that something names exists"),
+    (5, "a clinic takes part in a campaign once"),
+    (6, "a person has one active booking for a campaign and dose at the most"),
+    (7, "a person's bookings form one chain, each naming an older one of the same person"),
+    (8, "no hold is left whose end has come"),
+    (9, "the holds made with a pass are counted on it"),
+    (10, "a campaign's settings are within the limits"),
+    (11, "nothing is longer than its limit"),
+    (12, "no person has more bookings than allowed"),
+    (13, "a person has one contact at the most"),
+    (14, "a command id is remembered once"),
+    (20, "a room calls no position that was not issued"),
+    (21, "a room has no more passes active than the limit"),
+    (22, "a lobby holds no more tickets than were issued"),
+    (23, "tickets that entered and tickets that left are no more than were issued"),
+    (24, "an identity-bound room has one person for each ticket and one ticket a person; others have none"),
+    (25, "the revealed seed is the one that was committed to"),
+    (26, "the tickets marked as inside are those that have an active pass"),
+    (27, "every active pass is in the queue of endings, which is in order"),
+];
 
 /// An invariant that does not hold. It means a bug or a damaged snapshot.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -10,8 +48,18 @@ pub struct Violation {
     pub invariant: u8,
     /// What it says.
     pub says: &'static str,
-    /// The room, campaign, slot or booking concerned.
+    /// The room, campaign, desk, slot, booking or entry concerned.
     pub subject: u64,
+}
+
+/// The violation of a numbered invariant.
+pub(crate) fn violation(invariant: u8, subject: u64) -> Violation {
+    let listed = INVARIANTS.iter().find(|(number, _)| *number == invariant);
+    Violation { invariant, says: listed.map_or("", |(_, says)| says), subject }
+}
+
+fn ensure(holds: bool, invariant: u8, subject: impl Into<u64>) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(violation(invariant, subject.into())) }
 }
 
 /// Checks everything; takes time in proportion to the state.
@@ -19,6 +67,226 @@ pub struct Violation {
 /// # Errors
 ///
 /// The first violation found.
-pub fn check(_data: &Data) -> Result<(), Violation> {
+pub fn check(data: &Data) -> Result<(), Violation> {
+    check_counts(data)?;
+    Index::of(data).map(drop)
+}
+
+/// Checks what the totals can tell, in time proportional to rooms and campaigns.
+///
+/// # Errors
+///
+/// The first violation found.
+pub fn check_light(data: &Data) -> Result<(), Violation> {
+    check_bounds(data)?;
+    for (id, campaign) in &data.campaigns {
+        ensure(fits(&campaign.supply), 1, id.0)?;
+        let mut sum = Supply::default();
+        campaign.by_vaccine.iter().for_each(|supply| add(&mut sum, supply));
+        ensure(sum == campaign.supply, 3, id.0)?;
+        check_settings(id.0, campaign)?;
+    }
+    for (id, room) in &data.rooms {
+        check_room_totals(*id, room)?;
+    }
     Ok(())
+}
+
+/// Everything but the uniqueness of keys, which building the index checks.
+pub(crate) fn check_counts(data: &Data) -> Result<(), Violation> {
+    check_light(data)?;
+    let counted = count_bookings(data)?;
+    check_supplies(data, &counted)?;
+    check_people(data)?;
+    for (id, room) in &data.rooms {
+        check_room(*id, room)?;
+    }
+    check_passes(data)
+}
+
+fn check_bounds(data: &Data) -> Result<(), Violation> {
+    let lengths = [
+        (data.rooms.len() as u64, limits::ROOMS_MAX as u64),
+        (data.campaigns.len() as u64, limits::CAMPAIGNS_MAX as u64),
+        (data.clinics.len() as u64, limits::CLINICS_MAX),
+        (data.slots.len() as u64, limits::SLOTS_MAX),
+        (data.bookings.len() as u64, limits::BOOKINGS_MAX),
+        (data.contacts.len() as u64, limits::CONTACTS_MAX),
+        (data.recent.len() as u64, limits::RECENT_MAX),
+        (data.effects.len() as u64, limits::EFFECTS_MAX),
+        (data.events.len() as u64, limits::EVENTS_MAX),
+    ];
+    for (number, (length, length_max)) in (0_u64..).zip(lengths) {
+        ensure(length <= length_max, 11, number)?;
+    }
+    // These are named by their numbers for good, so their fronts are never dropped.
+    let firsts = [
+        data.clinics.first(),
+        data.desks.first(),
+        data.slots.first(),
+        data.bookings.first(),
+        data.contacts.first(),
+    ];
+    ensure(firsts == [0; 5], 4, 0_u64)
+}
+
+fn check_settings(id: u32, campaign: &Campaign) -> Result<(), Violation> {
+    let config = &campaign.config;
+    let fits = (1..=limits::VACCINES_PER_CAMPAIGN_MAX).contains(&config.vaccines.len())
+        && config.windows.len() <= limits::WINDOWS_PER_CAMPAIGN_MAX
+        && (limits::HOLD_MS_MIN..=limits::HOLD_MS_MAX).contains(&config.hold_ms)
+        && (1..=limits::DOSES_MAX).contains(&config.rules.doses);
+    ensure(fits, 10, id)?;
+    ensure(campaign.by_vaccine.len() == config.vaccines.len(), 4, id)
+}
+
+fn fits(supply: &Supply) -> bool {
+    let gone = [supply.held, supply.booked, supply.used, supply.withdrawn];
+    gone.into_iter().map(u64::from).sum::<u64>() <= u64::from(supply.capacity)
+}
+
+/// Adds without wrapping: a damaged snapshot must be found out, not crash the check.
+fn add(sum: &mut Supply, part: &Supply) {
+    sum.capacity = sum.capacity.saturating_add(part.capacity);
+    sum.held = sum.held.saturating_add(part.held);
+    sum.booked = sum.booked.saturating_add(part.booked);
+    sum.used = sum.used.saturating_add(part.used);
+    sum.withdrawn = sum.withdrawn.saturating_add(part.withdrawn);
+}
+
+/// Held, booked and used places by slot, from the bookings.
+fn count_bookings(data: &Data) -> Result<Vec<[u32; 3]>, Violation> {
+    let mut counted = vec![[0; 3]; data.slots.len()];
+    for (id, booking) in (0_u64..).zip(data.bookings.iter()) {
+        let Some(counts) = counted.get_mut(booking.slot.0 as usize) else {
+            return Err(violation(4, id));
+        };
+        match booking.state {
+            BookingState::Held => {
+                ensure(booking.until > data.time, 8, id)?;
+                counts[0] += 1;
+            }
+            BookingState::Booked => counts[1] += 1,
+            BookingState::Used => counts[2] += 1,
+            BookingState::Cancelled | BookingState::Lapsed => {}
+        }
+    }
+    Ok(counted)
+}
+
+fn check_supplies(data: &Data, counted: &[[u32; 3]]) -> Result<(), Violation> {
+    let mut desks = vec![Supply::default(); data.desks.len()];
+    let vaccines = |campaign: &Campaign| vec![Supply::default(); campaign.by_vaccine.len()];
+    let mut campaigns: BTreeMap<_, _> =
+        data.campaigns.iter().map(|(id, campaign)| (*id, vaccines(campaign))).collect();
+    for (id, slot) in (0_u64..).zip(data.slots.iter()) {
+        let supply = &slot.supply;
+        ensure(fits(supply), 1, id)?;
+        ensure([supply.held, supply.booked, supply.used] == counted[id as usize], 2, id)?;
+        let desk = data.desks.get(u64::from(slot.desk.0)).ok_or_else(|| violation(4, id))?;
+        add(&mut desks[slot.desk.0 as usize], supply);
+        let by_vaccine = campaigns.get_mut(&desk.campaign);
+        let vaccine = by_vaccine.and_then(|by_vaccine| by_vaccine.get_mut(usize::from(slot.vaccine.0)));
+        add(vaccine.ok_or_else(|| violation(4, id))?, supply);
+    }
+    for (id, desk) in (0_u64..).zip(data.desks.iter()) {
+        ensure(desk.supply == desks[id as usize], 3, id)?;
+        let named = data.campaigns.contains_key(&desk.campaign);
+        ensure(named && u64::from(desk.clinic.0) < data.clinics.end(), 4, id)?;
+    }
+    for (id, campaign) in &data.campaigns {
+        ensure(campaign.by_vaccine == campaigns[id], 3, id.0)?;
+    }
+    Ok(())
+}
+
+/// Walks every chain from each booking back: chains are short.
+fn check_people(data: &Data) -> Result<(), Violation> {
+    for (id, booking) in (0_u64..).zip(data.bookings.iter()) {
+        if booking.earlier == Booking::NONE {
+            continue;
+        }
+        let mut younger = id;
+        let mut earlier = booking.earlier;
+        let mut ever = 1;
+        while earlier != Booking::NONE {
+            let chained = u64::from(earlier) < younger;
+            let other = data.bookings.get(u64::from(earlier)).filter(|other| other.person == booking.person);
+            let Some(other) = other.filter(|_| chained) else {
+                return Err(violation(7, id));
+            };
+            ensure(!same_dose(data, booking, other), 6, id)?;
+            ever += 1;
+            ensure(ever <= limits::BOOKINGS_PER_PERSON_MAX, 12, id)?;
+            younger = u64::from(earlier);
+            earlier = other.earlier;
+        }
+    }
+    Ok(())
+}
+
+fn same_dose(data: &Data, one: &Booking, other: &Booking) -> bool {
+    let campaign = |booking: &Booking| {
+        let slot = data.slots.get(u64::from(booking.slot.0))?;
+        Some(data.desks.get(u64::from(slot.desk.0))?.campaign)
+    };
+    let both_active = one.state.is_active() && other.state.is_active();
+    both_active && one.dose == other.dose && campaign(one) == campaign(other)
+}
+
+fn check_room_totals(id: RoomId, room: &Room) -> Result<(), Violation> {
+    let subject = id.0;
+    ensure(room.issued <= limits::TICKETS_PER_ROOM_MAX, 11, subject)?;
+    ensure(room.called <= room.issued, 20, subject)?;
+    ensure(room.inside.len() as u64 <= u64::from(limits::PASSES_PER_ROOM_MAX), 21, subject)?;
+    let lobby_fits = room.lobby.is_none_or(|lobby| lobby <= room.issued);
+    ensure(lobby_fits && (room.phase != Phase::Lobby || room.lobby.is_none()), 22, subject)?;
+    ensure(u64::from(room.entered) + u64::from(room.left) <= u64::from(room.issued), 23, subject)?;
+    let people = if room.config.identity_bound { room.issued as usize } else { 0 };
+    ensure(room.people.len() == people && room.people.first() == 0, 24, subject)
+}
+
+fn check_room(id: RoomId, room: &Room) -> Result<(), Violation> {
+    if let Some(drawn) = &room.draw {
+        let committed = draw::commitment(&drawn.seed) == room.config.commitment;
+        let mixed = draw::mix(&drawn.seed, &drawn.beacon) == drawn.mixed;
+        ensure(committed && mixed && room.lobby.is_some(), 25, id.0)?;
+    }
+    // A mark has two bits; "inside" is the lower one alone.
+    const LOWER: u64 = 0x5555_5555_5555_5555;
+    let marked: usize =
+        room.marks.words().iter().map(|word| (word & !(word >> 1) & LOWER).count_ones() as usize).sum();
+    let all_marked = room.inside.keys().all(|serial| room.marks.get(*serial) == Mark::Inside);
+    ensure(marked == room.inside.len() && all_marked, 26, id.0)?;
+    let ends: BTreeSet<_> = room.ends.iter().map(|end| (end.serial, end.ends_at)).collect();
+    let covered = room.inside.iter().all(|(serial, inside)| ends.contains(&(*serial, inside.ends_at)));
+    let mut in_order = true;
+    let mut latest = None;
+    for end in room.ends.iter() {
+        in_order &= latest <= Some(end.ends_at);
+        latest = Some(end.ends_at);
+    }
+    ensure(covered && in_order, 27, id.0)
+}
+
+/// Counts the holds of each pass that is still active.
+fn check_passes(data: &Data) -> Result<(), Violation> {
+    let mut holds: BTreeMap<(RoomId, Serial), u32> = BTreeMap::new();
+    for booking in holds_with_a_pass(&data.bookings) {
+        let slot = data.slots.get(u64::from(booking.slot.0));
+        let desk = slot.and_then(|slot| data.desks.get(u64::from(slot.desk.0)));
+        let campaign = desk.and_then(|desk| data.campaigns.get(&desk.campaign));
+        if let Some(room) = campaign.and_then(|campaign| campaign.config.room) {
+            *holds.entry((room, booking.serial)).or_default() += 1;
+        }
+    }
+    for ((id, serial), count) in holds {
+        let inside = data.rooms.get(&id).and_then(|room| room.inside.get(&serial));
+        ensure(inside.is_none_or(|inside| count <= u32::from(inside.bookings)), 9, id.0)?;
+    }
+    Ok(())
+}
+
+fn holds_with_a_pass(bookings: &Chunked<Booking>) -> impl Iterator<Item = &Booking> {
+    bookings.iter().filter(|booking| booking.state == BookingState::Held && booking.serial.0 != Booking::NONE)
 }

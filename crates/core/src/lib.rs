@@ -25,6 +25,7 @@ pub mod invariants;
 pub mod limits;
 pub mod outcome;
 pub mod recent;
+mod shards;
 pub mod state;
 pub mod time;
 pub mod waiting_room;

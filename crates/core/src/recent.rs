@@ -7,13 +7,12 @@
 
 use core::hash::{Hash, Hasher};
 
-use hashbrown::HashTable;
-
 use crate::chunked::Chunked;
 use crate::command::Body;
 use crate::ids::CommandId;
 use crate::limits::RECENT_MAX;
 use crate::outcome::Outcome;
+use crate::shards::Shards;
 
 /// One remembered command.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -33,50 +32,70 @@ impl Default for Recent {
 }
 
 /// Finds an entry's number by its id. Derived from the entries, never stored.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RecentIndex(HashTable<u32>);
+#[derive(Clone, Debug)]
+pub(crate) struct RecentIndex {
+    shorts: Shards,
+    /// How many entries are kept.
+    limit: u64,
+}
 
-/// Entry numbers are kept as 32 bits; the distance to the newest disambiguates.
+impl Default for RecentIndex {
+    fn default() -> Self {
+        RecentIndex::with_limit(RECENT_MAX)
+    }
+}
+
+/// Entry numbers are kept as 32 bits; the distance to the newest disambiguates, as far
+/// fewer than 2^32 entries are kept.
 fn number_of(short: u32, entries: &Chunked<Recent>) -> u64 {
     let newest = entries.end();
     let behind = (newest as u32).wrapping_sub(short);
     newest - u64::from(behind)
 }
 
-fn id_at(short: u32, entries: &Chunked<Recent>) -> CommandId {
-    entries.get(number_of(short, entries)).map_or(CommandId(0), |recent| recent.id)
+fn hash_at(short: u32, entries: &Chunked<Recent>) -> u64 {
+    entries.get(number_of(short, entries)).map_or(0, |recent| recent.id.0 as u64)
 }
 
 impl RecentIndex {
-    /// Builds the index of `entries`.
-    pub(crate) fn of(entries: &Chunked<Recent>) -> RecentIndex {
-        let mut index = RecentIndex(HashTable::with_capacity(entries.len()));
-        for (offset, recent) in entries.iter().enumerate() {
-            let short = (entries.first() + offset as u64) as u32;
-            index.0.insert_unique(recent.id.0 as u64, short, |s| id_at(*s, entries).0 as u64);
+    fn with_limit(limit: u64) -> RecentIndex {
+        RecentIndex { shorts: Shards::new(6), limit }
+    }
+
+    /// Builds the index of `entries`, or gives the number of the first entry whose id is
+    /// there twice.
+    pub(crate) fn of(entries: &Chunked<Recent>) -> Result<RecentIndex, u64> {
+        let mut index = RecentIndex::default();
+        index.shorts.reserve(entries.len());
+        for (number, recent) in (entries.first()..).zip(entries.iter()) {
+            if index.find(entries, recent.id).is_some() {
+                return Err(number);
+            }
+            index.add(entries, number, recent.id);
         }
-        index
+        Ok(index)
+    }
+
+    fn add(&mut self, entries: &Chunked<Recent>, number: u64, id: CommandId) {
+        self.shorts.insert(id.0 as u64, number as u32, |short| hash_at(short, entries));
     }
 
     /// The remembered command with this id.
     pub(crate) fn find(&self, entries: &Chunked<Recent>, id: CommandId) -> Option<Recent> {
-        let short = self.0.find(id.0 as u64, |short| id_at(*short, entries) == id)?;
-        entries.get(number_of(*short, entries)).copied()
+        let is_it = |short| entries.get(number_of(short, entries)).is_some_and(|recent| recent.id == id);
+        let short = self.shorts.find(id.0 as u64, is_it)?;
+        entries.get(number_of(short, entries)).copied()
     }
 
     /// Remembers a command, forgetting the oldest beyond the limit.
     pub(crate) fn remember(&mut self, entries: &mut Chunked<Recent>, recent: Recent) {
-        while entries.len() as u64 >= RECENT_MAX {
+        while entries.len() as u64 >= self.limit {
             let oldest = entries.first() as u32;
-            if let Some(gone) = entries.front().map(|front| front.id)
-                && let Ok(entry) = self.0.find_entry(gone.0 as u64, |short| *short == oldest)
-            {
-                entry.remove();
-            }
-            entries.pop_front();
+            let gone = entries.pop_front().expect("a sequence at its limit is not empty");
+            assert!(self.shorts.remove(gone.id.0 as u64, oldest), "a remembered command is indexed");
         }
-        let short = entries.push(recent) as u32;
-        self.0.insert_unique(recent.id.0 as u64, short, |s| id_at(*s, entries).0 as u64);
+        let number = entries.push(recent);
+        self.add(entries, number, recent.id);
     }
 }
 
@@ -130,5 +149,83 @@ impl Hasher for Mixer {
     fn finish(&self) -> u64 {
         let folded = self.0 ^ (self.0 >> 32);
         folded.wrapping_mul(0xd6e8_feb8_6659_fd93)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::BookingId;
+
+    fn recent(id: u128) -> Recent {
+        let outcome = Outcome::Confirmed { booking: BookingId(id as u32) };
+        Recent { id: CommandId(spread(id)), digest: id as u64, outcome }
+    }
+
+    fn spread(id: u128) -> u128 {
+        id.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    }
+
+    fn check_kept(index: &RecentIndex, entries: &Chunked<Recent>, kept: core::ops::Range<u128>, ever: u128) {
+        for id in 1..=ever {
+            let found = index.find(entries, CommandId(spread(id)));
+            assert_eq!(found, kept.contains(&id).then(|| recent(id)), "command {id}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_exactly_at_the_limit() {
+        let mut index = RecentIndex::with_limit(3_000);
+        let mut entries = Chunked::default();
+        for id in 1..=3_000 {
+            index.remember(&mut entries, recent(id));
+        }
+        check_kept(&index, &entries, 1..3_001, 3_000);
+        index.remember(&mut entries, recent(3_001));
+        check_kept(&index, &entries, 2..3_002, 3_001);
+        for id in 3_002..=10_000 {
+            index.remember(&mut entries, recent(id));
+        }
+        check_kept(&index, &entries, 7_001..10_001, 10_000);
+        assert_eq!(entries.len(), 3_000);
+    }
+
+    #[test]
+    fn numbers_beyond_32_bits_are_told_apart() {
+        let mut index = RecentIndex::with_limit(500);
+        let mut entries = Chunked::starting_at((1 << 32) - 700);
+        for id in 1..=2_000 {
+            index.remember(&mut entries, recent(id));
+        }
+        assert!(entries.first() > u64::from(u32::MAX));
+        check_kept(&index, &entries, 1_501..2_001, 2_000);
+    }
+
+    #[test]
+    fn a_rebuilt_index_finds_the_same_and_refuses_an_id_that_is_there_twice() {
+        let mut entries = Chunked::starting_at(u64::from(u32::MAX) - 10);
+        for id in 1..=100 {
+            entries.push(recent(id));
+        }
+        let index = RecentIndex::of(&entries).unwrap();
+        check_kept(&index, &entries, 1..101, 100);
+        let twice = entries.push(recent(50));
+        assert_eq!(RecentIndex::of(&entries).unwrap_err(), twice);
+    }
+
+    #[test]
+    fn content_that_differs_in_one_field_has_another_digest() {
+        let bodies = [
+            Body::CheckIn { booking: BookingId(1) },
+            Body::CheckIn { booking: BookingId(2) },
+            Body::Upgrade { rules: 1 },
+            Body::AckEffects { upto: 1 },
+            Body::PauseCampaign { campaign: crate::ids::CampaignId(1), reason: "storm".into() },
+            Body::PauseCampaign { campaign: crate::ids::CampaignId(1), reason: "storms".into() },
+            Body::PauseCampaign { campaign: crate::ids::CampaignId(2), reason: "storm".into() },
+        ];
+        let digests: alloc::collections::BTreeSet<u64> = bodies.iter().map(digest).collect();
+        assert_eq!(digests.len(), bodies.len());
+        assert_eq!(digest(&bodies[4]), digest(&bodies[4].clone()));
     }
 }

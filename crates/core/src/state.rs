@@ -11,10 +11,11 @@ use crate::chunked::Chunked;
 use crate::command::{Body, Command, Text};
 use crate::effect::Effect;
 use crate::ids::{BookingId, CampaignId, PersonId, RoomId};
-use crate::invariants::{self, Violation};
+use crate::invariants::{self, Violation, violation};
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
 use crate::recent::{Recent, RecentIndex, digest};
+use crate::shards::Shards;
 use crate::time::Time;
 use crate::waiting_room::{self, Room};
 
@@ -125,14 +126,14 @@ pub enum EventKind {
 }
 
 /// What finds things in [`Data`] fast. Derived from it, never stored.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Index {
     /// A person's newest booking.
-    pub(crate) newest_booking: HashTable<u32>,
+    pub(crate) newest_booking: Shards,
     /// Each identity-bound room's serial by person.
     pub(crate) tickets: BTreeMap<RoomId, HashTable<u32>>,
     /// A person's contact.
-    pub(crate) contacts: HashTable<u32>,
+    pub(crate) contacts: Shards,
     /// Recent commands by id.
     pub(crate) recent: RecentIndex,
     /// Holds by when they lapse.
@@ -181,8 +182,8 @@ impl State {
     ///
     /// The first invariant that does not hold: the snapshot must not be used.
     pub fn restore(data: Data) -> Result<State, Violation> {
-        invariants::check(&data)?;
-        let index = Index::of(&data);
+        invariants::check_counts(&data)?;
+        let index = Index::of(&data)?;
         Ok(State { data, index })
     }
 
@@ -216,6 +217,12 @@ impl State {
         self.index.bookings_of(&self.data, person)
     }
 
+    /// Bytes that finding bookings by person takes.
+    #[must_use]
+    pub fn index_bytes(&self) -> usize {
+        self.index.newest_booking.bytes() + self.index.lapses.bytes()
+    }
+
     /// A person's sealed contact, if one is kept.
     #[must_use]
     pub fn contact_of(&self, person: PersonId) -> Option<&[u8]> {
@@ -225,82 +232,109 @@ impl State {
     }
 }
 
+impl Default for Index {
+    fn default() -> Self {
+        Index {
+            newest_booking: Shards::new(10),
+            tickets: BTreeMap::new(),
+            contacts: Shards::new(10),
+            recent: RecentIndex::default(),
+            lapses: Lapses::default(),
+            desks: BTreeMap::new(),
+        }
+    }
+}
+
 impl Index {
     /// Builds the index of `data`. Room is reserved up front: a restart with tens of
     /// millions of bookings must take seconds.
-    fn of(data: &Data) -> Index {
-        let mut index = Index { recent: RecentIndex::of(&data.recent), ..Index::default() };
-        index.add_bookings(data);
-        index.add_contacts(data);
+    ///
+    /// # Errors
+    ///
+    /// Where two things claim the same key, or a person's bookings do not form a chain.
+    pub(crate) fn of(data: &Data) -> Result<Index, Violation> {
+        let recent = RecentIndex::of(&data.recent).map_err(|number| violation(14, number))?;
+        let mut index = Index { recent, ..Index::default() };
+        index.find_bookings(data)?;
+        index.find_contacts(data)?;
         for (id, room) in &data.rooms {
-            let mut tickets = HashTable::with_capacity(room.people.len());
-            for (serial, person) in room.people.iter().enumerate() {
-                tickets.insert_unique(person.0 as u64, serial as u32, |serial| {
-                    room.people.get(u64::from(*serial)).map_or(0, |person| person.0 as u64)
-                });
-            }
             if room.config.identity_bound {
+                let tickets = tickets_of(room).map_err(|serial| violation(24, u64::from(serial)))?;
                 index.tickets.insert(*id, tickets);
             }
         }
         for (number, desk) in data.desks.iter().enumerate() {
-            index.desks.insert((desk.campaign, desk.clinic.0), number as u32);
-        }
-        index
-    }
-
-    fn add_bookings(&mut self, data: &Data) {
-        self.newest_booking.reserve(data.bookings.len(), |_| 0);
-        for (id, booking) in data.bookings.iter().enumerate() {
-            self.add_booking(data, BookingId(id as u32), booking);
-            if booking.state == BookingState::Held {
-                self.lapses.add(booking.until, BookingId(id as u32));
+            if index.desks.insert((desk.campaign, desk.clinic.0), number as u32).is_some() {
+                return Err(violation(5, number as u64));
             }
         }
+        Ok(index)
     }
 
-    /// Makes `id` its person's newest booking.
-    pub(crate) fn add_booking(&mut self, data: &Data, id: BookingId, booking: &Booking) {
+    fn find_bookings(&mut self, data: &Data) -> Result<(), Violation> {
+        self.newest_booking.reserve(data.bookings.len());
+        for (id, booking) in data.bookings.iter().enumerate() {
+            let id = BookingId(id as u32);
+            let first = booking.earlier == Booking::NONE;
+            if first && self.newest_booking_of(data, booking.person()).is_some() {
+                return Err(violation(7, u64::from(id.0)));
+            }
+            if !self.add_booking(data, id, booking) {
+                return Err(violation(7, u64::from(id.0)));
+            }
+            if booking.state == BookingState::Held {
+                self.lapses.add(booking.until, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `id` its person's newest booking; false if the one before it was not.
+    #[must_use]
+    pub(crate) fn add_booking(&mut self, data: &Data, id: BookingId, booking: &Booking) -> bool {
         let hash = booking.person[0];
         if booking.earlier != Booking::NONE {
-            let newest = self.newest_booking.find_mut(hash, |short| *short == booking.earlier);
-            *newest.expect("the earlier booking of a person was their newest") = id.0;
-            return;
+            return self.newest_booking.replace(hash, booking.earlier, id.0);
         }
-        self.newest_booking.insert_unique(hash, id.0, |short| {
-            data.bookings.get(u64::from(*short)).map_or(0, |booking| booking.person[0])
+        self.newest_booking.insert(hash, id.0, |short| {
+            data.bookings.get(u64::from(short)).map_or(0, |booking| booking.person[0])
         });
+        true
     }
 
-    fn add_contacts(&mut self, data: &Data) {
-        self.contacts.reserve(data.contacts.len(), |_| 0);
-        for (place, contact) in data.contacts.iter().enumerate() {
-            self.add_contact(data, place as u64, contact.person);
+    fn find_contacts(&mut self, data: &Data) -> Result<(), Violation> {
+        self.contacts.reserve(data.contacts.len());
+        for (place, contact) in (data.contacts.first()..).zip(data.contacts.iter()) {
+            if self.contact_of(data, contact.person).is_some() {
+                return Err(violation(13, place));
+            }
+            self.add_contact(data, place, contact.person);
         }
+        Ok(())
     }
 
     /// Remembers where a person's contact is kept.
     pub(crate) fn add_contact(&mut self, data: &Data, place: u64, person: PersonId) {
-        self.contacts.insert_unique(person.0 as u64, place as u32, |short| {
-            data.contacts.get(u64::from(*short)).map_or(0, |contact| contact.person.0 as u64)
+        self.contacts.insert(person.0 as u64, place as u32, |short| {
+            data.contacts.get(u64::from(short)).map_or(0, |contact| contact.person.0 as u64)
         });
     }
 
     /// The place of a person's contact in [`Data::contacts`], dropped ones included.
     pub(crate) fn contact_of(&self, data: &Data, person: PersonId) -> Option<u64> {
         let place = self.contacts.find(person.0 as u64, |short| {
-            data.contacts.get(u64::from(*short)).is_some_and(|contact| contact.person == person)
+            data.contacts.get(u64::from(short)).is_some_and(|contact| contact.person == person)
         })?;
-        Some(u64::from(*place))
+        Some(u64::from(place))
     }
 
     /// A person's newest hold or booking.
     pub(crate) fn newest_booking_of(&self, data: &Data, person: PersonId) -> Option<BookingId> {
         let halves = Booking::halves(person);
         let short = self.newest_booking.find(halves[0], |short| {
-            data.bookings.get(u64::from(*short)).is_some_and(|booking| booking.person == halves)
+            data.bookings.get(u64::from(short)).is_some_and(|booking| booking.person == halves)
         })?;
-        Some(BookingId(*short))
+        Some(BookingId(short))
     }
 
     /// A person's holds and bookings, newest first.
@@ -317,6 +351,21 @@ impl Index {
             Some((id, booking))
         })
     }
+}
+
+/// The serials of an identity-bound room by person, or the first whose person has one
+/// already.
+fn tickets_of(room: &Room) -> Result<HashTable<u32>, u32> {
+    let mut tickets = HashTable::with_capacity(room.people.len());
+    let person_of = |serial: &u32| room.people.get(u64::from(*serial));
+    for (serial, person) in (0..).zip(room.people.iter()) {
+        let hash = person.0 as u64;
+        if tickets.find(hash, |other| person_of(other) == Some(person)).is_some() {
+            return Err(serial);
+        }
+        tickets.insert_unique(hash, serial, |other| person_of(other).map_or(0, |person| person.0 as u64));
+    }
+    Ok(tickets)
 }
 
 /// Applies one command at the instant its record was stamped with.

@@ -28,6 +28,11 @@ impl Lapses {
         }
     }
 
+    /// Bytes that the queue takes, whether filled or not.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.queue.capacity() + self.early.capacity()) * size_of::<(Time, BookingId)>()
+    }
+
     /// Takes out a hold whose end has come by `now`, earliest first.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<(Time, BookingId)> {
         let queued = self.queue.front().copied().filter(|(ends_at, _)| *ends_at <= now);

@@ -1,6 +1,6 @@
 //! The pass that a booking needs where a campaign stands behind a waiting room.
 
-use super::ledger::refused;
+use super::ledger::{campaign_of, refused};
 use crate::booking::{Booking, Campaign};
 use crate::command::Entry;
 use crate::ids::{CampaignId, PersonId, Serial};
@@ -50,7 +50,7 @@ pub(super) fn check_pass_again(data: &Data, campaign: CampaignId, booking: &Book
     if booking.serial.0 == Booking::NONE {
         return Ok(());
     }
-    let room = super::ledger::campaign_of(data, campaign).config.room.and_then(|room| data.rooms.get(&room));
+    let room = campaign_of(data, campaign).config.room.and_then(|room| data.rooms.get(&room));
     match room.and_then(|room| room.pass_of(booking.serial, data.time)) {
         Some(_) => Ok(()),
         None => refused(Reason::PassEnded),
@@ -62,7 +62,7 @@ pub(super) fn tell_room(data: &mut Data, campaign: CampaignId, serial: Serial, n
     if serial.0 == Booking::NONE {
         return;
     }
-    let room = super::ledger::campaign_of(data, campaign).config.room;
+    let room = campaign_of(data, campaign).config.room;
     let Some(room) = room.and_then(|room| data.rooms.get_mut(&room)) else {
         return;
     };
@@ -82,29 +82,4 @@ pub(super) enum News {
     HoldEnded,
     /// The hold became a booking.
     Booked,
-}
-
-/// Stand-in until the room's own functions are there.
-trait PassDesk {
-    fn pass_of(&self, serial: Serial, now: Time) -> Option<&crate::waiting_room::Inside>;
-    fn take_booking(&mut self, serial: Serial);
-    fn give_back_booking(&mut self, serial: Serial);
-    fn booking_made(&mut self, serial: Serial);
-}
-
-impl PassDesk for crate::waiting_room::Room {
-    fn pass_of(&self, serial: Serial, now: Time) -> Option<&crate::waiting_room::Inside> {
-        self.inside.get(&serial).filter(|inside| inside.ends_at > now)
-    }
-    fn take_booking(&mut self, serial: Serial) {
-        if let Some(inside) = self.inside.get_mut(&serial) {
-            inside.bookings += 1;
-        }
-    }
-    fn give_back_booking(&mut self, serial: Serial) {
-        if let Some(inside) = self.inside.get_mut(&serial) {
-            inside.bookings -= 1;
-        }
-    }
-    fn booking_made(&mut self, _: Serial) {}
 }
