@@ -1,0 +1,12 @@
+//! The conformance suite of every backend, and what only files can suffer.
+//!
+//! `conformance` runs on memory, on real files and on the faulty disk;
+//! `damage` cuts and flips every byte; `crash` cuts the power at every
+//! operation. Nothing here sleeps, skips or draws a seed of its own.
+
+mod backends;
+mod conformance;
+mod crash;
+mod damage;
+mod faults;
+mod files;
