@@ -1,0 +1,4 @@
+//! drill
+
+pub mod history;
+pub mod report;
