@@ -4,12 +4,12 @@
 //! records in another order than they are delivered. Records of other nodes are applied
 //! like its own; only its own are answered.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, RwLock};
 
 use jari_core::invariants::{self, Violation};
-use jari_core::{Command, Data, Outcome, State, Time, step};
+use jari_core::{Command, Data, Outcome, Reason, State, Time, step};
 use jari_journal::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
 use jari_wire::record::{self, DecodeError, RecordWriter};
 use jari_wire::snapshot::SnapshotMeta;
@@ -59,7 +59,9 @@ pub enum RecoverError {
     #[error("the journal cannot be read back: {0}")]
     Journal(#[from] ReadError),
     /// A record is whole but says nothing this build understands.
-    #[error("the record at position {position} cannot be understood ({error}); was it written by a newer version?")]
+    #[error(
+        "the record at position {position} cannot be understood ({error}); was it written by a newer version?"
+    )]
     Record {
         /// Where.
         position: Position,
@@ -70,7 +72,9 @@ pub enum RecoverError {
     #[error("the snapshot breaks invariant {}: {} (subject {})", .0.invariant, .0.says, .0.subject)]
     Snapshot(Violation),
     /// The snapshot belongs to another history.
-    #[error("the snapshot at position {position} belongs to another journal: the chains differ; move one of them away")]
+    #[error(
+        "the snapshot at position {position} belongs to another journal: the chains differ; move one of them away"
+    )]
     OtherHistory {
         /// Where they differ.
         position: Position,
@@ -133,7 +137,10 @@ impl Engine {
             }
             recovered.records += 1;
             recovered.commands += record.commands.len() as u64;
-            apply(&mut state, &record.commands, record.head.at, &mut |_, _| ());
+            state.advance(record.head.at);
+            for command in &record.commands {
+                step(&mut state, command, record.head.at);
+            }
             applied = entry.position;
             chain = entry.chain;
             ControlFlow::Continue(())
@@ -163,21 +170,21 @@ impl Engine {
         answer: &mut dyn FnMut(usize, Outcome),
     ) -> Result<(), TurnError> {
         let at = now.max(self.read(|state| state.data().time));
-        let mut own = VecDeque::new();
+        let mut own = Own { commands, records: VecDeque::new(), unfit: BTreeSet::new() };
         let mut from = 0;
         loop {
-            let upto = self.write_record(commands, from, at);
-            own.push_back((self.sequence, from..upto));
+            let upto = self.write_record(&mut own, from, at);
+            own.records.push_back((self.sequence, from..upto));
             self.sequence += 1;
             match self.journal.append(self.writer.finish()) {
                 Ok(()) => {}
                 Err(AppendError::SettleFirst { .. }) => {
-                    self.settle(commands, &mut own, answer)?;
+                    self.settle(&mut own, answer)?;
                     self.journal.append(self.writer.finish()).map_err(turn_error)?;
                 }
                 Err(error) => {
                     // What was handed over before must not linger in the buffer.
-                    self.settle(commands, &mut own, answer)?;
+                    self.settle(&mut own, answer)?;
                     return Err(turn_error(error));
                 }
             }
@@ -186,7 +193,7 @@ impl Engine {
                 break;
             }
         }
-        self.settle(commands, &mut own, answer)
+        self.settle(&mut own, answer)
     }
 
     /// The state, to be read by others; the engine alone writes to it.
@@ -241,22 +248,19 @@ impl Engine {
     }
 
     /// Writes commands from `from` on into one record; gives one past the last written.
-    fn write_record(&mut self, commands: &[Command], from: usize, at: Time) -> usize {
+    fn write_record(&mut self, own: &mut Own<'_>, from: usize, at: Time) -> usize {
         self.writer.begin(self.options.node, self.sequence, at);
         let mut upto = from;
-        while upto < commands.len() && self.writer.len() < self.options.record_bytes_max {
-            self.writer.push(&commands[upto]);
+        while upto < own.commands.len() && self.writer.len() < self.options.record_bytes_max {
+            if self.writer.push(&own.commands[upto]).is_err() {
+                own.unfit.insert(upto);
+            }
             upto += 1;
         }
         upto
     }
 
-    fn settle(
-        &mut self,
-        commands: &[Command],
-        own: &mut VecDeque<(u64, Range<usize>)>,
-        answer: &mut dyn FnMut(usize, Outcome),
-    ) -> Result<(), TurnError> {
+    fn settle(&mut self, own: &mut Own<'_>, answer: &mut dyn FnMut(usize, Outcome)) -> Result<(), TurnError> {
         let Engine { journal, state, options, applied, chain, .. } = self;
         let mut unreadable = None;
         let mut visit = |entry: Entry<'_>| {
@@ -264,7 +268,7 @@ impl Engine {
                 return;
             }
             let mut state = state.write().expect("no panic left the state half changed");
-            match apply_entry(&mut state, entry, options.node, commands, own, answer) {
+            match apply_entry(&mut state, entry, options.node, own, answer) {
                 Ok(()) => {
                     *applied = entry.position;
                     *chain = entry.chain;
@@ -282,33 +286,43 @@ impl Engine {
     }
 }
 
+/// The batch of a turn on its way through the journal.
+struct Own<'a> {
+    commands: &'a [Command],
+    /// Records handed over: their sequence numbers, and which commands they hold.
+    records: VecDeque<(u64, Range<usize>)>,
+    /// Commands too long for any record. They are in none, and refused.
+    unfit: BTreeSet<usize>,
+}
+
 /// Applies a delivered record: from the batch if it is this node's own, else decoded.
 fn apply_entry(
     state: &mut State,
     entry: Entry<'_>,
     node: u16,
-    commands: &[Command],
-    own: &mut VecDeque<(u64, Range<usize>)>,
+    own: &mut Own<'_>,
     answer: &mut dyn FnMut(usize, Outcome),
 ) -> Result<(), DecodeError> {
     let head = record::decode_head(entry.payload)?;
-    if head.node == node && own.front().is_some_and(|(sequence, _)| *sequence == head.sequence) {
-        let (_, range) = own.pop_front().expect("the front was just seen");
-        let first = range.start;
-        apply(state, &commands[range], head.at, &mut |at, outcome| answer(first + at, outcome));
-    } else {
+    state.advance(head.at);
+    let mine =
+        head.node == node && own.records.front().is_some_and(|(sequence, _)| *sequence == head.sequence);
+    if !mine {
         let record = record::decode(entry.payload)?;
-        apply(state, &record.commands, head.at, &mut |_, _| ());
+        for command in &record.commands {
+            step(state, command, head.at);
+        }
+        return Ok(());
+    }
+    let (_, range) = own.records.pop_front().expect("the front was just seen");
+    for index in range {
+        if own.unfit.contains(&index) {
+            answer(index, Outcome::refused(Reason::Full));
+        } else {
+            answer(index, step(state, &own.commands[index], head.at));
+        }
     }
     Ok(())
-}
-
-/// Applies a record's commands; an empty record lets time pass.
-fn apply(state: &mut State, commands: &[Command], at: Time, answer: &mut dyn FnMut(usize, Outcome)) {
-    state.advance(at);
-    for (index, command) in commands.iter().enumerate() {
-        answer(index, step(state, command, at));
-    }
 }
 
 fn turn_error(error: AppendError) -> TurnError {

@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`Engine::turn`], then [`node`], [`views`] and [`snapshots`].
 
+mod batch;
 pub mod clock;
 pub mod engine;
 pub mod node;

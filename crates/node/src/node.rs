@@ -18,10 +18,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use jari_core::ids::{CommandId, RoomId, Serial};
 use jari_core::waiting_room::{Phase, RoomConfig};
-use jari_core::{Body, Command, Outcome, Refusal, State, Time, limits};
+use jari_core::{Body, Command, Outcome, Refusal, State, Time};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::batch::{Reply, Request, Waiting, answer, batch_of};
 use crate::clock::Clock;
 use crate::engine::{Engine, TurnError};
 use crate::snapshots::Snapshots;
@@ -80,15 +81,6 @@ pub enum Rejected {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
-}
-
-type Reply<T> = oneshot::Sender<Result<T, Rejected>>;
-
-enum Request {
-    Submit(Command, Reply<Outcome>),
-    Join(RoomId, Reply<Result<Serial, Refusal>>),
-    Tick,
-    Stop,
 }
 
 /// What health checks want to know.
@@ -302,13 +294,6 @@ struct Loop {
     snapshot: Option<JoinHandle<Option<jari_journal::Position>>>,
 }
 
-/// Who waits for which command of a batch.
-enum Waiting {
-    One(Reply<Outcome>),
-    Joins(Vec<Reply<Result<Serial, Refusal>>>),
-    Nobody,
-}
-
 impl Loop {
     fn run(mut self) -> Result<(), TurnError> {
         let _stopped = StopSignal(Arc::clone(&self.shared));
@@ -352,7 +337,10 @@ impl Loop {
             tracing::warn!(disk_full, "whether the journal has room has changed");
         }
         self.engine.check().unwrap_or_else(|violation| {
-            panic!("invariant {} broken: {} (subject {})", violation.invariant, violation.says, violation.subject)
+            panic!(
+                "invariant {} broken: {} (subject {})",
+                violation.invariant, violation.says, violation.subject
+            )
         });
         let (position, _) = self.engine.applied();
         self.shared.position.store(position.0, Ordering::Relaxed);
@@ -375,7 +363,9 @@ impl Loop {
         let due: BTreeMap<RoomId, RoomConfig> = self.engine.read(|state| {
             let rooms = state.data().rooms.iter();
             rooms
-                .filter(|(_, room)| room.phase == Phase::Open && room.draw.is_none() && !room.config.awaits_beacon)
+                .filter(|(_, room)| {
+                    room.phase == Phase::Open && room.draw.is_none() && !room.config.awaits_beacon
+                })
                 .map(|(id, room)| (*id, room.config.clone()))
                 .collect()
         });
@@ -401,7 +391,8 @@ impl Loop {
             self.release(running);
         }
         let due = self.since_snapshot >= self.options.snapshot_every_commands;
-        let Some(snapshots) = self.options.snapshots.clone().filter(|_| due && self.snapshot.is_none()) else {
+        let Some(snapshots) = self.options.snapshots.clone().filter(|_| due && self.snapshot.is_none())
+        else {
             return;
         };
         self.since_snapshot = 0;
@@ -447,65 +438,5 @@ struct StopSignal(Arc<Shared>);
 impl Drop for StopSignal {
     fn drop(&mut self) {
         self.0.stopped.send_replace(true);
-    }
-}
-
-/// Turns requests into commands. Those whose sender has gone away are dropped: nobody
-/// would hear the answer. Joins of one room become one command.
-fn batch_of(gathered: &mut Vec<Request>) -> (Vec<Command>, Vec<Waiting>, bool) {
-    let mut commands = Vec::with_capacity(gathered.len());
-    let mut waiting = Vec::with_capacity(gathered.len());
-    let mut joins: BTreeMap<RoomId, Vec<Reply<Result<Serial, Refusal>>>> = BTreeMap::new();
-    let mut stop = false;
-    for request in gathered.drain(..) {
-        match request {
-            Request::Submit(command, reply) if !reply.is_closed() => {
-                commands.push(command);
-                waiting.push(Waiting::One(reply));
-            }
-            Request::Join(room, reply) if !reply.is_closed() => joins.entry(room).or_default().push(reply),
-            Request::Submit(..) | Request::Join(..) => {
-                counter!("jari_rejected_total", "why" => "gone").increment(1);
-            }
-            Request::Tick => {}
-            Request::Stop => stop = true,
-        }
-    }
-    for (room, mut replies) in joins {
-        while !replies.is_empty() {
-            let rest = replies.split_off(replies.len().min(limits::JOINS_PER_COMMAND_MAX as usize));
-            let count = replies.len() as u32;
-            commands.push(Command { id: CommandId(0), body: Body::Join { room, count } });
-            waiting.push(Waiting::Joins(replies));
-            replies = rest;
-        }
-    }
-    (commands, waiting, stop)
-}
-
-/// Answers those whose commands came through; the others hear that the disk is full.
-fn answer(waiting: Vec<Waiting>, outcomes: &[Outcome]) {
-    let disk_full = Rejected::DiskFull { retry_after_ms: 5_000 };
-    for (index, waiting) in waiting.into_iter().enumerate() {
-        let outcome = outcomes.get(index).copied().ok_or(disk_full);
-        // A sender that has gone away meanwhile misses its answer and asks again.
-        match waiting {
-            Waiting::One(reply) => {
-                let _ = reply.send(outcome);
-            }
-            Waiting::Joins(replies) => answer_joins(replies, outcome),
-            Waiting::Nobody => {}
-        }
-    }
-}
-
-fn answer_joins(replies: Vec<Reply<Result<Serial, Refusal>>>, outcome: Result<Outcome, Rejected>) {
-    for (offset, reply) in replies.into_iter().enumerate() {
-        let answer = outcome.map(|outcome| match outcome {
-            Outcome::Joined { first, .. } => Ok(Serial(first.0 + offset as u32)),
-            Outcome::Refused(refusal) => Err(refusal),
-            other => unreachable!("a join came to {other:?}"),
-        });
-        let _ = reply.send(answer);
     }
 }

@@ -65,11 +65,10 @@ impl Snapshots {
     pub fn newest(&self) -> io::Result<Option<(SnapshotMeta, Data)>> {
         for position in self.positions()?.into_iter().rev() {
             let path = self.path(position);
-            let read = File::open(&path)
-                .map_err(|error| error.to_string())
-                .and_then(|file| {
-                    snapshot::read(&mut BufReader::with_capacity(1 << 20, file)).map_err(|error| error.to_string())
-                });
+            let read = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+                snapshot::read(&mut BufReader::with_capacity(1 << 20, file))
+                    .map_err(|error| error.to_string())
+            });
             match read {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => {
