@@ -132,8 +132,8 @@ impl Room {
         let wait_ms = match (full, rate(self)) {
             (true, _) => self.ends.front().map_or(RETRY_MS_MIN, |end| end.ends_at.since_ms(now)),
             (false, 0) => RETRY_MS_MAX,
-            // Half of the crowd at the door will be in by the time half of it had its turn.
-            (false, rate) => (ENTRY + self.controller.expected_at_door() / 2) / rate,
+            // One of a crowd of n comes to its turn after (n + 1) / 2 entries on average.
+            (false, rate) => (ENTRY + self.controller.expected_at_door()) / 2 / rate,
         };
         Err(Outcome::refused_with(Reason::Busy, wait_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX)))
     }
