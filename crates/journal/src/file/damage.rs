@@ -6,12 +6,7 @@ use crate::contract::Position;
 
 /// Durable bytes are damaged or missing. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "journal damaged: {} at byte {offset}: {what}. Records before {position} are intact; record \
-     {position} and later ones may have been acknowledged, so nothing was dropped or changed. \
-     What to do: keep this directory as it is, put an intact copy of this segment in its place \
-     (backup or another node), run `jari journal verify` and start again", .segment.display()
-)]
+#[error("{}", self.text())]
 pub struct Damage {
     /// The damaged or missing file.
     pub segment: PathBuf,
@@ -21,6 +16,26 @@ pub struct Damage {
     pub position: Position,
     /// What is wrong there.
     pub what: DamageKind,
+}
+
+impl Damage {
+    fn text(&self) -> String {
+        let (segment, offset, what) = (self.segment.display(), self.offset, self.what);
+        let position = self.position;
+        if let DamageKind::UnknownVersion(_) = self.what {
+            return format!(
+                "journal of another version: {segment}: {what}. Nothing was changed. What to do: \
+                 start the program that wrote it, or a newer one"
+            );
+        }
+        format!(
+            "journal damaged: {segment} at byte {offset}: {what}. Records before {position} are \
+             intact; record {position} and later ones may have been acknowledged, so nothing was \
+             dropped or changed. What to do: keep this directory as it is, put an intact copy of \
+             this segment in its place (backup or another node), run `jari journal verify` and \
+             start again"
+        )
+    }
 }
 
 /// What is wrong.

@@ -2,7 +2,7 @@
 //!
 //! `conformance` runs on memory, on real files and on the faulty disk;
 //! `damage` cuts and flips every byte; `crash` cuts the power at every
-//! operation. Nothing here sleeps, skips or draws a seed of its own.
+//! operation; `repair` looks at what opening decides and mends. Nothing here sleeps, skips or draws a seed of its own.
 
 mod backends;
 mod conformance;
@@ -10,3 +10,4 @@ mod crash;
 mod damage;
 mod faults;
 mod files;
+mod repair;
