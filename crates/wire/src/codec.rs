@@ -7,6 +7,8 @@
 //!
 //! [`Reader`] must never panic and never trust a length that the input cannot hold.
 
+use std::collections::VecDeque;
+
 use jari_core::command::Text;
 
 /// Elements of a list at the most. More than core allows anywhere in a command, so that
@@ -227,7 +229,8 @@ macro_rules! signed {
     )*};
 }
 
-signed!(i16 i32);
+signed!(i16 i32 i64);
+
 
 impl Wire for u8 {
     #[inline]
@@ -295,6 +298,19 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    #[inline]
+    fn put<S: Sink>(&self, out: &mut S) {
+        self.0.put(out);
+        self.1.put(out);
+    }
+
+    #[inline]
+    fn take(from: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok((A::take(from)?, B::take(from)?))
+    }
+}
+
 impl<T: Wire> Wire for Box<T> {
     fn put<S: Sink>(&self, out: &mut S) {
         T::put(self, out);
@@ -323,6 +339,22 @@ impl<T: Wire> Wire for Vec<T> {
             list.push(T::take(from)?);
         }
         Ok(list)
+    }
+}
+
+impl<T: Wire> Wire for VecDeque<T> {
+    fn put<S: Sink>(&self, out: &mut S) {
+        if self.len() > LIST_MAX {
+            out.refuse();
+        }
+        (self.len() as u64).put(out);
+        for element in self {
+            element.put(out);
+        }
+    }
+
+    fn take(from: &mut Reader<'_>) -> Result<Self, Fault> {
+        Vec::take(from).map(VecDeque::from)
     }
 }
 

@@ -54,6 +54,8 @@ macro_rules! shapes {
     )*};
 }
 
+pub(crate) use shapes;
+
 shapes! {
     Pace { entries_per_minute_max, passes_max, pass_ttl_ms, latency_goal_ms, error_goal_ppm }
     RoomConfig {

@@ -1,0 +1,158 @@
+//! The state's sections, in their order. A sequence is its length and its elements.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use jari_core::Data;
+use jari_core::booking::Campaign;
+use jari_core::chunked::Chunked;
+use jari_core::ids::CampaignId;
+use jari_core::time::Time;
+
+use super::blocks::{BlockReader, BlockWriter};
+use super::{Section, SnapshotError, rooms};
+use crate::codec::{Fault, Wire};
+
+/// Numbers of a queue's elements lie below this: far beyond what can ever be reached,
+/// far from overflowing.
+const NUMBER_MAX: u64 = 1 << 56;
+
+pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
+    let Data {
+        rules,
+        time,
+        rooms,
+        campaigns,
+        clinics,
+        desks,
+        slots,
+        bookings,
+        contacts,
+        recent,
+        effects,
+        events,
+    } = data;
+    out.section(Section::Machine)?;
+    out.element(&(*rules, *time))?;
+    out.section(Section::Rooms)?;
+    rooms::write(rooms, out)?;
+    out.section(Section::Campaigns)?;
+    out.element(&(campaigns.len() as u64))?;
+    for (id, campaign) in campaigns {
+        out.element(id)?;
+        out.element(campaign)?;
+    }
+    out.section(Section::Clinics)?;
+    write_list(clinics, out)?;
+    out.section(Section::Desks)?;
+    write_list(desks, out)?;
+    out.section(Section::Slots)?;
+    write_list(slots, out)?;
+    out.section(Section::Bookings)?;
+    write_list(bookings, out)?;
+    out.section(Section::Contacts)?;
+    write_list(contacts, out)?;
+    out.section(Section::Recent)?;
+    write_queue(recent, out)?;
+    out.section(Section::Effects)?;
+    write_queue(effects, out)?;
+    out.section(Section::Events)?;
+    write_queue(events, out)
+}
+
+pub(super) fn read(from: &mut BlockReader<'_>) -> Result<Data, SnapshotError> {
+    from.section(Section::Machine)?;
+    let (rules, time) = from.element::<(u32, Time)>()?;
+    from.section(Section::Rooms)?;
+    let rooms = rooms::read(from)?;
+    from.section(Section::Campaigns)?;
+    let campaigns = read_campaigns(from)?;
+    from.section(Section::Clinics)?;
+    let clinics = read_list(from)?;
+    from.section(Section::Desks)?;
+    let desks = read_list(from)?;
+    from.section(Section::Slots)?;
+    let slots = read_list(from)?;
+    from.section(Section::Bookings)?;
+    let bookings = read_list(from)?;
+    from.section(Section::Contacts)?;
+    let contacts = read_list(from)?;
+    from.section(Section::Recent)?;
+    let recent = read_queue(from)?;
+    from.section(Section::Effects)?;
+    let effects = read_queue(from)?;
+    from.section(Section::Events)?;
+    let events = read_queue(from)?;
+    Ok(Data {
+        rules,
+        time,
+        rooms,
+        campaigns,
+        clinics,
+        desks,
+        slots,
+        bookings,
+        contacts,
+        recent,
+        effects,
+        events,
+    })
+}
+
+fn read_campaigns(from: &mut BlockReader<'_>) -> Result<BTreeMap<CampaignId, Campaign>, SnapshotError> {
+    let len = from.element::<u64>()?;
+    let mut campaigns = BTreeMap::new();
+    for _ in 0..len {
+        let id = next_key(&campaigns, from)?;
+        campaigns.insert(id, from.element()?);
+    }
+    Ok(campaigns)
+}
+
+/// The next key of a map whose keys are written in ascending order.
+pub(super) fn next_key<K: Wire + Ord, V>(
+    map: &BTreeMap<K, V>,
+    from: &mut BlockReader<'_>,
+) -> Result<K, SnapshotError> {
+    let key = from.element::<K>()?;
+    if map.last_key_value().is_some_and(|(last, _)| *last >= key) {
+        return Err(from.damaged(Fault::NotCanonical));
+    }
+    Ok(key)
+}
+
+/// A sequence from which nothing is ever dropped.
+pub(super) fn write_list<T: Wire + Clone>(list: &Chunked<T>, out: &mut BlockWriter<'_>) -> io::Result<()> {
+    assert!(list.first() == 0, "nothing is dropped from a list whose numbers are ids");
+    out.element(&list.end())?;
+    list.iter().try_for_each(|element| out.element(element))
+}
+
+pub(super) fn read_list<T: Wire + Clone>(from: &mut BlockReader<'_>) -> Result<Chunked<T>, SnapshotError> {
+    let len = from.element::<u64>()?;
+    let mut list = Chunked::default();
+    for _ in 0..len {
+        list.push(from.element()?);
+    }
+    Ok(list)
+}
+
+/// A sequence whose oldest elements are dropped: it begins with its first number.
+pub(super) fn write_queue<T: Wire + Clone>(queue: &Chunked<T>, out: &mut BlockWriter<'_>) -> io::Result<()> {
+    out.element(&(queue.first(), queue.len() as u64))?;
+    queue.iter().try_for_each(|element| out.element(element))
+}
+
+pub(super) fn read_queue<T: Wire + Clone + Default>(
+    from: &mut BlockReader<'_>,
+) -> Result<Chunked<T>, SnapshotError> {
+    let (first, len) = from.element::<(u64, u64)>()?;
+    if first > NUMBER_MAX || len > NUMBER_MAX {
+        return Err(from.damaged(Fault::OverLimit));
+    }
+    let mut queue = Chunked::starting_at(first);
+    for _ in 0..len {
+        queue.push(from.element()?);
+    }
+    Ok(queue)
+}
