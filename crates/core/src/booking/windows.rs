@@ -55,10 +55,11 @@ pub(super) fn share_allows(share_ppm: u32, whole: u32, taken: u32) -> bool {
 }
 
 /// Whether one more place of a desk stays within a share of its places, rounded up, so
-/// that a desk with few places has one on the first day.
+/// that a desk with few places has one on the first day. The whole is no share: then
+/// only free places count.
 pub(super) fn share_allows_desk(share_ppm: u32, desk: &Supply) -> bool {
     let part = u64::from(desk.capacity) * u64::from(share_ppm);
-    u64::from(desk.taken()) < part.div_ceil(WHOLE_PPM)
+    u64::from(share_ppm) == WHOLE_PPM || u64::from(desk.taken()) < part.div_ceil(WHOLE_PPM)
 }
 
 /// The refusal of a used-up share: its detail is when a larger one opens, for a birth

@@ -1,0 +1,7 @@
+//! The rules of booking as tables, one rule a test, one command a line.
+
+mod changes;
+mod holds;
+mod operators;
+mod passes;
+mod script;

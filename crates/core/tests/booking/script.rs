@@ -1,0 +1,343 @@
+//! Runs a table of commands, one a line, and compares what each comes to:
+//!
+//! ```text
+//! 09:00:00.020  hold S0 P2 -> refused slot_full
+//! ```
+//!
+//! A line begins with a time, on day 0 unless a day is given as in `2/09:00`. After
+//! every line the invariants are checked, and a refusal must have changed nothing. Words
+//! of the form `key=value` may be left out; their defaults are at each command.
+//! Day 0 is 2021-07-12 at a place whose clock is UTC.
+
+use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
+use jari_core::command::Entry;
+use jari_core::ids::{
+    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId, VaccineId,
+};
+use jari_core::time::Date;
+use jari_core::waiting_room::{Pace, RoomConfig, draw};
+use jari_core::{Body, Command, Data, Outcome, State, Time, invariants, step};
+
+/// 2021-07-12T00:00:00Z.
+const DAY_0_MS: u64 = 1_626_048_000_000;
+const DAY_MS: u64 = 86_400_000;
+const SEED: [u8; 32] = [7; 32];
+
+/// Runs a table; panics with every line that came out differently.
+pub fn check(table: &str) {
+    check_from(State::new(), table);
+}
+
+/// Runs a table on a state and gives the state it ends in.
+pub fn check_from(mut state: State, table: &str) -> State {
+    let mut wrong = String::new();
+    let mut id = 1_000_000 + u128::from(state.data().recent.end());
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (asked, expected) = line.split_once("->").unwrap_or_else(|| panic!("no outcome in: {line}"));
+        id += 1;
+        let answer = run(&mut state, asked, id);
+        let expected = expected.split_whitespace().collect::<Vec<_>>().join(" ");
+        if answer != expected {
+            wrong.push_str(&format!("\n{line}\n    came to: {answer}"));
+        }
+        if let Err(violation) = invariants::check(state.data()) {
+            panic!("after {line}: {violation:?}{wrong}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    state
+}
+
+fn run(state: &mut State, asked: &str, next_id: u128) -> String {
+    let words: Vec<&str> = asked.split_whitespace().collect();
+    let at = instant(words[0]);
+    let (id, words) = match words[1].strip_prefix('#') {
+        Some(id) => (id.parse().expect("a command id"), &words[2..]),
+        None => (next_id, &words[1..]),
+    };
+    match words[0] {
+        "supply" => return supply(state.data(), words[1]),
+        "effects" => return format!("{}", state.data().effects.len()),
+        "event" => return event(state.data()),
+        "mine" => return mine(state, words[1]),
+        "pass" => return pass(state.data(), words[1]),
+        _ => {}
+    }
+    let command = Command { id: CommandId(id), body: body(words) };
+    state.advance(at);
+    let before = without_recent(state.data());
+    let outcome = step(state, &command, at);
+    if outcome.refusal().is_some() {
+        assert_eq!(before, without_recent(state.data()), "a refusal changed something: {asked}");
+    }
+    answer(outcome)
+}
+
+fn without_recent(data: &Data) -> Data {
+    Data { recent: Default::default(), ..data.clone() }
+}
+
+/// `[day/]HH:MM[:SS[.mmm]]`.
+pub fn instant(word: &str) -> Time {
+    let (day, clock) = word.split_once('/').unwrap_or(("0", word));
+    let mut parts = clock.split([':', '.']).map(|part| part.parse::<u64>().expect("a number in a time"));
+    let mut ms = 0;
+    for unit_ms in [3_600_000, 60_000, 1_000, 1] {
+        ms += parts.next().unwrap_or(0) * unit_ms;
+    }
+    Time(DAY_0_MS + day.parse::<u64>().expect("a day") * DAY_MS + ms)
+}
+
+fn show(time: Time) -> String {
+    let ms = time.0 - DAY_0_MS;
+    let (day, ms) = (ms / DAY_MS, ms % DAY_MS);
+    let clock = format!("{:02}:{:02}:{:02}", ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    let milli = if ms % 1_000 == 0 { String::new() } else { format!(".{:03}", ms % 1_000) };
+    if day == 0 { format!("{clock}{milli}") } else { format!("{day}/{clock}{milli}") }
+}
+
+fn answer(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Done => "done".into(),
+        Outcome::Refused(refusal) => {
+            let detail = match refusal.detail {
+                0 => String::new(),
+                detail if detail >= DAY_0_MS => format!(" {}", show(Time(detail))),
+                detail => format!(" {detail}"),
+            };
+            format!("refused {}{detail}", refusal.reason.code())
+        }
+        Outcome::Joined { first, count } => format!("joined T{} {count}", first.0),
+        Outcome::Entered { ends_at } => format!("entered until {}", show(ends_at)),
+        Outcome::Held { booking, ends_at } => format!("held B{} until {}", booking.0, show(ends_at)),
+        Outcome::Confirmed { booking } => format!("confirmed B{}", booking.0),
+        Outcome::Cancelled { booking } => format!("cancelled B{}", booking.0),
+        Outcome::Rescheduled { booking } => format!("rescheduled B{}", booking.0),
+        Outcome::CheckedIn { booking } => format!("checked_in B{}", booking.0),
+        Outcome::ClinicAdded { clinic } => format!("clinic C{}", clinic.0),
+        Outcome::DeskAdded { desk } => format!("desk D{}", desk.0),
+        Outcome::SlotsAdded { first, count } => format!("slots S{} {count}", first.0),
+    }
+}
+
+/// `free held booked used withdrawn` of a slot `S0`, desk `D0`, campaign `K1` or its
+/// vaccine `K1/0`.
+fn supply(data: &Data, word: &str) -> String {
+    let number = |word: &str| word[1..].parse::<u64>().expect("a number");
+    let supply = match (word.as_bytes()[0], word.split_once('/')) {
+        (b'S', _) => data.slots.get(number(word)).expect("a slot").supply,
+        (b'D', _) => data.desks.get(number(word)).expect("a desk").supply,
+        (_, None) => data.campaigns[&CampaignId(number(word) as u32)].supply,
+        (_, Some((campaign, vaccine))) => {
+            let campaign = &data.campaigns[&CampaignId(number(campaign) as u32)];
+            campaign.by_vaccine[vaccine.parse::<usize>().expect("a vaccine")]
+        }
+    };
+    format!("{} {} {} {} {}", supply.free(), supply.held, supply.booked, supply.used, supply.withdrawn)
+}
+
+/// The newest public event.
+fn event(data: &Data) -> String {
+    let event = data.events.back().expect("an event");
+    format!("{:?} {} {} {}", event.kind, event.subject, event.value, event.reason).trim_end().into()
+}
+
+/// A person's holds and bookings, newest first.
+fn mine(state: &State, word: &str) -> String {
+    let show = |(id, booking): (BookingId, &jari_core::booking::Booking)| {
+        format!("B{} S{} {:?}", id.0, booking.slot.0, booking.state)
+    };
+    state.bookings_of(PersonId(person(word))).map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// What a pass `R1/0` serves.
+fn pass(data: &Data, word: &str) -> String {
+    let entry = entry(word);
+    match data.rooms[&entry.room].inside.get(&entry.serial) {
+        Some(inside) => format!("serves {}", inside.bookings),
+        None => "none".into(),
+    }
+}
+
+fn number<T: core::str::FromStr>(word: &str) -> T {
+    let digits = word.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    digits.parse().unwrap_or_else(|_| panic!("no number: {word}"))
+}
+
+/// People are spread as keyed hashes are.
+fn person(word: &str) -> u128 {
+    number::<u128>(word).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+}
+
+fn entry(word: &str) -> Entry {
+    let (room, serial) = word.split_once('/').expect("room/serial");
+    Entry { room: RoomId(number(room)), serial: Serial(number(serial)) }
+}
+
+/// The value of `key=value` among the words, or the default.
+fn value<'a>(words: &[&'a str], key: &str, default: &'a str) -> &'a str {
+    let found = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    found.unwrap_or(default)
+}
+
+fn date(word: &str) -> Date {
+    let parts: Vec<i32> = word.split('-').map(|part| part.parse().expect("a date")).collect();
+    Date::from_civil(parts[0], parts[1] as u32, parts[2] as u32).expect("a day that exists")
+}
+
+/// `reason=long` is a text beyond the limit, `reason=` an empty one.
+fn text(word: &str) -> Box<str> {
+    if word == "long" { "x".repeat(401).into() } else { word.into() }
+}
+
+fn body(words: &[&str]) -> Body {
+    let reason = || text(value(words, "reason", "because"));
+    let campaign = || CampaignId(number(words[1]));
+    match words[0] {
+        "campaign" => Body::CreateCampaign { campaign: campaign(), config: Box::new(campaign_config(words)) },
+        "rules" => Body::SetRules { campaign: campaign(), rules: rules(words), reason: reason() },
+        "windows" => {
+            let windows = windows(value(words, "windows", ""));
+            Body::SetWindows { campaign: campaign(), windows, reason: reason() }
+        }
+        "quota" => {
+            let vaccine = words.get(3).filter(|word| word.starts_with('V')).map(|word| VaccineId(number(word)));
+            Body::SetQuota { campaign: campaign(), vaccine, quota: number(words[2]), reason: reason() }
+        }
+        "pause" => Body::PauseCampaign { campaign: campaign(), reason: reason() },
+        "resume" => Body::ResumeCampaign { campaign: campaign() },
+        "close" => Body::CloseCampaign { campaign: campaign(), reason: reason() },
+        "clinic" => Body::AddClinic { config: Box::new(clinic_config(words)) },
+        "desk" => Body::AddDesk { campaign: campaign(), clinic: ClinicId(number(words[2])) },
+        "slots" => {
+            let slots = words[2..].iter().map(|word| slot_spec(word)).collect();
+            Body::AddSlots { desk: DeskId(number(words[1])), slots }
+        }
+        "capacity" => {
+            Body::SetCapacity { slot: SlotId(number(words[1])), capacity: number(words[2]), reason: reason() }
+        }
+        "withdraw" => {
+            Body::SetWithdrawn { slot: SlotId(number(words[1])), withdrawn: number(words[2]), reason: reason() }
+        }
+        "tick" => Body::AckEffects { upto: 0 },
+        "ack" => Body::AckEffects { upto: number(words[1]) },
+        _ => body_of_people(words),
+    }
+}
+
+fn body_of_people(words: &[&str]) -> Body {
+    let whose = |word: &str| PersonId(person(word));
+    match words[0] {
+        "hold" => Body::Hold {
+            slot: SlotId(number(words[1])),
+            person: whose(words[2]),
+            birth: date(value(words, "born", "1965-03-17")),
+            dose: number(value(words, "dose", "1")),
+            entry: words.iter().find_map(|word| word.strip_prefix("pass=")).map(entry),
+            channel: ChannelId::OWN_SITE,
+        },
+        "confirm" => Body::Confirm { booking: BookingId(number(words[1])), person: whose(words[2]) },
+        "cancel" => Body::Cancel { booking: BookingId(number(words[1])), person: whose(words[2]) },
+        "move" => {
+            let (booking, slot) = (BookingId(number(words[1])), SlotId(number(words[3])));
+            Body::Reschedule { booking, person: whose(words[2]), slot }
+        }
+        "checkin" => Body::CheckIn { booking: BookingId(number(words[1])) },
+        "keep" => {
+            let sealed = vec![7; number(value(words, "bytes", "10"))].into();
+            Body::KeepContact { person: whose(words[1]), sealed }
+        }
+        "drop" => Body::DropContact { person: whose(words[1]) },
+        "room" => Body::CreateRoom { room: RoomId(number(words[1])), config: Box::new(room_config(words)) },
+        "draw" => Body::DrawRoom { room: RoomId(number(words[1])), seed: SEED, beacon: [0; 32] },
+        "join" => Body::Join { room: RoomId(number(words[1])), count: number(words[2]) },
+        "join_as" => Body::JoinAs { room: RoomId(number(words[1])), person: whose(words[2]) },
+        "enter" => Body::Enter { room: entry(words[1]).room, serial: entry(words[1]).serial },
+        "leave" => Body::Leave { room: entry(words[1]).room, serial: entry(words[1]).serial },
+        other => panic!("no such command: {other}"),
+    }
+}
+
+fn campaign_config(words: &[&str]) -> CampaignConfig {
+    let vaccines = value(words, "vaccines", "1000").split(',').filter(|quota| !quota.is_empty());
+    let vaccine = |quota: &str| Vaccine { name: text(value(words, "vaccine", "mRNA")), quota: number(quota) };
+    CampaignConfig {
+        name: text(value(words, "name", "Summer")),
+        room: words.iter().find_map(|word| word.strip_prefix("room=")).map(|room| RoomId(number(room))),
+        quota: number(value(words, "quota", "1000")),
+        vaccines: vaccines.map(vaccine).collect(),
+        rules: rules(words),
+        windows: windows(value(words, "windows", "08:00~20:00")),
+        hold_ms: number::<u32>(value(words, "hold_s", "300")) * 1_000,
+        utc_offset_min: number(value(words, "offset_min", "0")),
+    }
+}
+
+fn rules(words: &[&str]) -> Rules {
+    Rules {
+        version: number(value(words, "version", "1")),
+        born_from: date(value(words, "from", "1960-01-01")),
+        born_until: date(value(words, "until", "1970-12-31")),
+        doses: number(value(words, "doses", "1")),
+        dose_interval_days: number(value(words, "interval", "21")),
+    }
+}
+
+/// `opens~closes[@digits[@share %]]`, separated by commas.
+fn windows(word: &str) -> Vec<Window> {
+    let window = |word: &str| {
+        let mut parts = word.split('@');
+        let (opens, closes) = parts.next().and_then(|span| span.split_once('~')).expect("opens~closes");
+        let digits = parts.next().unwrap_or("0123456789");
+        let share: u32 = number(parts.next().unwrap_or("100"));
+        Window {
+            opens_at: instant(opens),
+            closes_at: instant(closes),
+            digits: digits.bytes().filter(u8::is_ascii_digit).map(|digit| 1_u16 << (digit - b'0')).sum(),
+            share_ppm: share * 10_000,
+        }
+    };
+    word.split(',').filter(|word| !word.is_empty()).map(window).collect()
+}
+
+fn clinic_config(words: &[&str]) -> ClinicConfig {
+    ClinicConfig {
+        name: text(value(words, "name", "Clinic")),
+        address: text(value(words, "address", "Road")),
+        region: text(value(words, "region", "North")),
+        district: text(value(words, "district", "East")),
+        postcode: text(value(words, "postcode", "01234")),
+        telephone: text(value(words, "telephone", "")),
+        latitude_e6: value(words, "latitude", "37500000").parse().expect("a latitude"),
+        longitude_e6: value(words, "longitude", "127000000").parse().expect("a longitude"),
+    }
+}
+
+/// `time[xcapacity[xvaccine]]`.
+fn slot_spec(word: &str) -> SlotSpec {
+    let mut parts = word.split('x');
+    let starts_at = instant(parts.next().expect("a time"));
+    let capacity = number(parts.next().unwrap_or("1"));
+    SlotSpec { starts_at, capacity, vaccine: VaccineId(number(parts.next().unwrap_or("0"))) }
+}
+
+fn room_config(words: &[&str]) -> RoomConfig {
+    let pace = Pace {
+        entries_per_minute_max: 6_000,
+        passes_max: 1_000,
+        pass_ttl_ms: number::<u32>(value(words, "ttl_s", "600")) * 1_000,
+        latency_goal_ms: 0,
+        error_goal_ppm: 0,
+    };
+    RoomConfig {
+        name: "Room".into(),
+        opens_at: instant(value(words, "opens", "08:00")),
+        commitment: draw::commitment(&SEED),
+        campaign: None,
+        identity_bound: value(words, "bound", "no") == "yes",
+        fails_open: false,
+        awaits_beacon: false,
+        bookings_per_pass: number(value(words, "per_pass", "1")),
+        pace,
+    }
+}
