@@ -231,7 +231,6 @@ macro_rules! signed {
 
 signed!(i16 i32 i64);
 
-
 impl Wire for u8 {
     #[inline]
     fn put<S: Sink>(&self, out: &mut S) {

@@ -127,12 +127,7 @@ impl Section {
 /// # Errors
 ///
 /// Whatever `out` answers.
-pub fn write(
-    data: &Data,
-    position: u64,
-    chain: [u8; 32],
-    out: &mut dyn Write,
-) -> io::Result<SnapshotMeta> {
+pub fn write(data: &Data, position: u64, chain: [u8; 32], out: &mut dyn Write) -> io::Result<SnapshotMeta> {
     out.write_all(&MAGIC)?;
     out.write_all(&[VERSION])?;
     let mut blocks = BlockWriter::new(out);

@@ -99,7 +99,8 @@ fn write_room(room: &Room, out: &mut BlockWriter<'_>) -> io::Result<()> {
 }
 
 fn read_room(from: &mut BlockReader<'_>) -> Result<Room, SnapshotError> {
-    let Head { config, phase, paused, notices, issued, lobby, draw, called, entered, left } = from.element()?;
+    let Head { config, phase, paused, notices, issued, lobby, draw, called, entered, left } =
+        from.element()?;
     let draw = match (draw, lobby) {
         (None, _) => None,
         (Some(Revealed { seed, beacon }), Some(lobby)) => Some(Draw::reveal(seed, beacon, lobby)),
