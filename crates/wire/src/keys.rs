@@ -51,6 +51,10 @@ pub enum KeyFileError {
         /// The number.
         id: u8,
     },
+    /// A key that is added is older than one of the ring. The oldest would change, and
+    /// with it everyone's id.
+    #[error("a new key must not bear an earlier date than the keys of the ring")]
+    Backdated,
 }
 
 /// One master secret and what is derived from it.
@@ -102,12 +106,15 @@ impl KeyRing {
         KeyRing { keys, people, room_seeds, commands }
     }
 
-    /// This ring and one key more, which signs from now on if no other is younger.
+    /// This ring and one key more, which signs from now on.
     ///
     /// # Errors
     ///
-    /// [`KeyFileError::Twice`] and [`KeyFileError::TooMany`].
+    /// [`KeyFileError::Backdated`], [`KeyFileError::Twice`] and [`KeyFileError::TooMany`].
     pub fn with(&self, id: u8, secret: [u8; 32], created: Date) -> Result<KeyRing, KeyFileError> {
+        if created < self.newest().created {
+            return Err(KeyFileError::Backdated);
+        }
         let mut keys = self.keys.clone();
         add(&mut keys, Key::new(id, secret, created))?;
         Ok(KeyRing::of(keys))

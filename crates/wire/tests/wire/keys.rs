@@ -57,6 +57,18 @@ fn people_seeds_and_command_ids_survive_a_rotation() {
 }
 
 #[test]
+fn a_new_key_never_becomes_the_oldest() {
+    let ring = KeyRing::parse(OLD).unwrap();
+    let made = ring.newest_id();
+    let date = Date::from_civil(2021, 6, 22).unwrap();
+    assert_eq!(ring.with(2, [9; 32], Date(date.0 - 1)).err(), Some(KeyFileError::Backdated));
+    assert_eq!(ring.with(made, [9; 32], date).err(), Some(KeyFileError::Twice { id: 1 }));
+    // Made on the same day, it is the newer of the two, in the file as well.
+    let both = ring.with(2, [9; 32], date).unwrap();
+    assert_eq!(KeyRing::parse(&both.to_text()).unwrap().newest_id(), 2);
+}
+
+#[test]
 fn a_byte_moved_from_one_part_to_the_next_is_another_id() {
     let ring = KeyRing::parse(OLD).unwrap();
     assert_ne!(ring.command_id(b"ab", b"c"), ring.command_id(b"a", b"bc"));
