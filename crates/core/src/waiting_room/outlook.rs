@@ -82,8 +82,9 @@ fn reach(room: &Room, campaign: &Campaign) -> (u32, u32) {
     let supply = &campaign.supply;
     let (called, taken) = (u64::from(room.called), u64::from(supply.taken()));
     let calls = called + PRIOR_CALLS;
-    let left_low = u64::from(supply.free()).saturating_sub(room.inside.len() as u64);
-    let left_high = u64::from(supply.free()) + u64::from(supply.held);
+    let free = if campaign.closed { 0 } else { u64::from(campaign.free()) };
+    let left_low = free.saturating_sub(room.inside.len() as u64);
+    let left_high = if campaign.closed { 0 } else { free + u64::from(supply.held) };
     // Places that are taken past this room (by telephone, by partners) are in `taken`, too:
     // a call cannot account for more than its pass may book.
     let most = calls * u64::from(room.config.bookings_per_pass);

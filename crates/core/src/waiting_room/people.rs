@@ -93,7 +93,7 @@ pub(super) fn enter_room(data: &mut Data, id: RoomId, serial: Serial) -> Checked
             return Err(Outcome::refused_with(Reason::NotCalled, u64::from(position)));
         }
     }
-    room.check_meter(now)?;
+    room.check_meter(serial, now)?;
     room.controller.enter(position, now);
     room.entered += u32::from(mark == Mark::Waiting);
     Ok(Outcome::Entered { ends_at: room.admit(serial, now) })
@@ -123,18 +123,35 @@ impl Room {
     }
 
     /// Whether the service behind can take one more this moment.
-    fn check_meter(&self, now: Time) -> Checked<()> {
+    fn check_meter(&self, serial: Serial, now: Time) -> Checked<()> {
         let passes_max = self.config.pace.passes_max as usize;
         let full = self.inside.len() >= passes_max;
         if !full && self.controller.entry_credit >= ENTRY {
             return Ok(());
         }
-        let wait_ms = match (full, rate(self)) {
-            (true, _) => self.ends.front().map_or(RETRY_MS_MIN, |end| end.ends_at.since_ms(now)),
-            (false, 0) => RETRY_MS_MAX,
-            // One of a crowd of n comes to its turn after (n + 1) / 2 entries on average.
-            (false, rate) => (ENTRY + self.controller.expected_at_door()) / 2 / rate,
-        };
-        Err(Outcome::refused_with(Reason::Busy, wait_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX)))
+        Err(Outcome::refused_with(Reason::Busy, self.retry_ms(serial, full, now)))
     }
+
+    /// When to try again. The crowd at the door is spread over the time that it takes to let
+    /// it in: if all were told the same, all would come at once and be refused at once, and
+    /// the meter would run empty in between.
+    fn retry_ms(&self, serial: Serial, full: bool, now: Time) -> u64 {
+        let crowd = ENTRY + self.controller.expected_at_door();
+        let pace = &self.config.pace;
+        let (wait_ms, spread_ms) = match (full, rate(self)) {
+            (true, _) => {
+                let next_end_ms = self.ends.front().map_or(0, |end| end.ends_at.since_ms(now));
+                (next_end_ms, crowd / ENTRY * u64::from(pace.pass_ttl_ms) / u64::from(pace.passes_max))
+            }
+            (false, 0) => (RETRY_MS_MAX, 0),
+            (false, rate) => (RETRY_MS_MIN, crowd / rate),
+        };
+        let retry_ms = wait_ms + scattered(serial, now) % (spread_ms.min(RETRY_MS_MAX) + 1);
+        retry_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX)
+    }
+}
+
+/// A number that differs from ticket to ticket and from one attempt to the next.
+fn scattered(serial: Serial, now: Time) -> u64 {
+    (u64::from(serial.0) ^ now.0.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }

@@ -7,7 +7,7 @@
 use jari_core::command::{Body, Command};
 use jari_core::ids::{CampaignId, CommandId, PersonId, RoomId, Serial};
 use jari_core::waiting_room::{Pace, Room, RoomConfig, draw};
-use jari_core::{Outcome, State, Time, step};
+use jari_core::{Outcome, Reason, State, Time, step};
 
 /// 2021-07-14T00:00:00Z: instants of a scenario are of that day.
 const MIDNIGHT_MS: u64 = 1_626_220_800_000;
@@ -182,6 +182,11 @@ pub fn spell(outcome: &Outcome) -> String {
         Outcome::Done => "done".into(),
         Outcome::Joined { first, count } => format!("joined T{} {count}", first.0),
         Outcome::Entered { ends_at } => format!("entered until {}", clock(*ends_at)),
+        // The hint when to try again is scattered; what it must be is that it is bounded.
+        Outcome::Refused(refusal) if refusal.reason == Reason::Busy => {
+            assert!((500..=30_000).contains(&refusal.detail), "{refusal:?}");
+            "refused busy".into()
+        }
         Outcome::Refused(refusal) if refusal.detail == 0 => format!("refused {}", refusal.reason.code()),
         Outcome::Refused(refusal) if refusal.detail > MIDNIGHT_MS => {
             format!("refused {} {}", refusal.reason.code(), clock(Time(refusal.detail)))

@@ -1,9 +1,8 @@
 //! What may be asked of a waiting room, as tables: one event a line.
 
-mod waiting_room_driver;
-
 use jari_core::ids::RoomId;
-use waiting_room_driver::check;
+
+use crate::driver::check;
 
 #[test]
 fn a_room_gathers_then_draws_then_lets_in() {
@@ -169,7 +168,7 @@ fn a_lapsed_pass_may_enter_again() {
          09:01:00      entered -> 1
          # Coming again takes an entry off the meter like any other.
          09:01:00      enter T1 -> entered until 09:02:00.000
-         09:01:00      enter T2 -> refused busy 1000
+         09:01:00      enter T2 -> refused busy
          09:01:02      enter T2 -> entered until 09:02:02.000
          09:01:02      entered -> 3",
     );
@@ -216,7 +215,7 @@ fn a_full_service_lets_the_next_in_when_a_pass_ends() {
          09:01:00.100  called -> 3
          09:01:00.100  enter T0 -> entered until 09:02:00.100
          # T2 was called, but T0 came back first: T2 hears when the next pass ends.
-         09:01:00.100  enter T2 -> refused busy 9900
+         09:01:00.100  enter T2 -> refused busy
          09:01:10      enter T2 -> entered until 09:02:10.000",
     );
 }
@@ -241,8 +240,8 @@ fn a_pace_of_nothing_stops_entering_at_once() {
          09:00:00      join 5 -> joined T0 5
          09:00:00      draw
          09:00:01      pace entries 0
-         09:00:01      enter T0 -> refused busy 30000
-         09:05:00      enter T0 -> refused busy 30000
+         09:00:01      enter T0 -> refused busy
+         09:05:00      enter T0 -> refused busy
          09:05:00      pace entries 60
          09:05:02      enter T0 -> entered until 09:06:02.000",
     );
