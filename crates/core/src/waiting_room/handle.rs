@@ -217,7 +217,7 @@ fn supply_left(data: &Data, room: &Room) -> bool {
 
 impl Room {
     /// A room whose lobby is open and empty.
-    fn new(config: RoomConfig) -> Room {
+    pub(super) fn new(config: RoomConfig) -> Room {
         Room {
             config,
             phase: Phase::Lobby,

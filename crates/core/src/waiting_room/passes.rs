@@ -80,3 +80,102 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::waiting_room::{Pace, RoomConfig};
+
+    const TICKET: Serial = Serial(0);
+    const NOON: Time = Time(43_200_000);
+
+    /// A room with one ticket inside, whose pass lasts a minute from noon.
+    fn room(bookings_per_pass: u8) -> Room {
+        let pace = Pace {
+            entries_per_minute_max: 60,
+            passes_max: 10,
+            pass_ttl_ms: 60_000,
+            latency_goal_ms: 0,
+            error_goal_ppm: 0,
+        };
+        let mut room = Room::new(RoomConfig {
+            name: "room".into(),
+            opens_at: Time(0),
+            commitment: [0; 32],
+            campaign: None,
+            awaits_beacon: false,
+            identity_bound: false,
+            fails_open: false,
+            bookings_per_pass,
+            pace,
+        });
+        room.issued = 1;
+        room.admit(TICKET, NOON);
+        room
+    }
+
+    #[test]
+    fn a_pass_is_active_until_the_instant_it_ends() {
+        let room = room(1);
+        assert!(room.pass_of(TICKET, NOON.plus_ms(59_999)).is_some());
+        assert!(room.pass_of(TICKET, NOON.plus_ms(60_000)).is_none());
+        assert!(room.pass_of(Serial(1), NOON).is_none());
+    }
+
+    #[test]
+    fn a_pass_ends_with_the_last_booking_it_may_serve() {
+        let mut room = room(2);
+        room.take_booking(TICKET);
+        room.take_booking(TICKET);
+        room.booking_made(TICKET);
+        assert_eq!(
+            room.pass_of(TICKET, NOON).map(|inside| (inside.bookings, inside.confirmed)),
+            Some((2, 1))
+        );
+        room.booking_made(TICKET);
+        assert!(room.pass_of(TICKET, NOON).is_none());
+        assert_eq!(room.marks.get(TICKET), Mark::Spent);
+    }
+
+    #[test]
+    fn a_hold_given_back_may_be_taken_again_but_a_booking_may_not() {
+        let mut room = room(2);
+        room.take_booking(TICKET);
+        room.booking_made(TICKET);
+        room.take_booking(TICKET);
+        room.give_back_booking(TICKET);
+        room.give_back_booking(TICKET);
+        assert_eq!(room.inside[&TICKET].bookings, 1);
+    }
+
+    #[test]
+    fn a_pass_that_served_someone_is_spent_at_its_end() {
+        let mut room = room(2);
+        room.take_booking(TICKET);
+        room.booking_made(TICKET);
+        room.end_passes(NOON.plus_ms(60_000));
+        assert_eq!(room.marks.get(TICKET), Mark::Spent);
+    }
+
+    #[test]
+    fn a_pass_that_served_nobody_lapses() {
+        let mut room = room(2);
+        room.take_booking(TICKET);
+        room.give_back_booking(TICKET);
+        room.end_passes(NOON.plus_ms(59_999));
+        assert_eq!(room.marks.get(TICKET), Mark::Inside);
+        room.end_passes(NOON.plus_ms(60_000));
+        assert_eq!(room.marks.get(TICKET), Mark::Lapsed);
+    }
+
+    #[test]
+    fn news_of_a_pass_that_is_gone_changes_nothing() {
+        let mut room = room(1);
+        room.spend(TICKET);
+        let before = room.clone();
+        room.take_booking(TICKET);
+        room.give_back_booking(TICKET);
+        room.booking_made(TICKET);
+        assert_eq!(room, before);
+    }
+}

@@ -1,0 +1,90 @@
+//! A room in front of a campaign calls nobody for nothing.
+
+use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
+use jari_core::command::Body;
+use jari_core::ids::{CampaignId, ClinicId, DeskId, RoomId, VaccineId};
+use jari_core::time::Date;
+use jari_core::{Outcome, State, Time};
+
+use crate::driver::{BEACON, SEED, config, instant, send};
+
+const ROOM: RoomId = RoomId(1);
+const CAMPAIGN: CampaignId = CampaignId(3);
+
+#[test]
+fn nobody_is_called_into_a_sold_out_campaign() {
+    let mut state = State::new();
+    let now = instant("09:00:00");
+    create_campaign(&mut state, now);
+    open_room(&mut state, now);
+    assert_eq!(called(&state), 0, "the campaign has no places yet");
+    state.advance(instant("09:05:00"));
+    assert_eq!(called(&state), 0);
+
+    let slots = vec![SlotSpec { starts_at: instant("20:00:00"), vaccine: VaccineId(0), capacity: 5 }];
+    let added = send(&mut state, instant("09:05:00"), Body::AddSlots { desk: DeskId(0), slots });
+    assert!(matches!(added, Outcome::SlotsAdded { .. }), "{added:?}");
+    state.advance(instant("09:05:01"));
+    let reached = called(&state);
+    assert!(reached > 0, "supply came");
+
+    let quota = Body::SetQuota { campaign: CAMPAIGN, vaccine: None, quota: 0, reason: "recalled".into() };
+    assert_eq!(send(&mut state, instant("09:05:01"), quota), Outcome::Done);
+    state.advance(instant("09:10:00"));
+    assert_eq!(called(&state), reached, "the quota is used up");
+}
+
+fn called(state: &State) -> u32 {
+    state.data().rooms[&ROOM].called
+}
+
+fn open_room(state: &mut State, now: Time) {
+    let mut config = config(now);
+    config.campaign = Some(CAMPAIGN);
+    done(state, now, Body::CreateRoom { room: ROOM, config: Box::new(config) });
+    assert!(matches!(send(state, now, Body::Join { room: ROOM, count: 1_000 }), Outcome::Joined { .. }));
+    done(state, now, Body::DrawRoom { room: ROOM, seed: SEED, beacon: BEACON });
+}
+
+fn create_campaign(state: &mut State, now: Time) {
+    let config = CampaignConfig {
+        name: "55 to 59".into(),
+        room: Some(ROOM),
+        quota: 100,
+        vaccines: vec![Vaccine { name: "mRNA".into(), quota: 100 }],
+        rules: Rules {
+            version: 1,
+            born_from: Date::from_civil(1962, 1, 1).unwrap(),
+            born_until: Date::from_civil(1966, 12, 31).unwrap(),
+            doses: 1,
+            dose_interval_days: 0,
+        },
+        windows: vec![Window {
+            opens_at: now,
+            closes_at: instant("23:00:00"),
+            digits: 0x3ff,
+            share_ppm: 1_000_000,
+        }],
+        hold_ms: 60_000,
+        utc_offset_min: 540,
+    };
+    done(state, now, Body::CreateCampaign { campaign: CAMPAIGN, config: Box::new(config) });
+    let clinic = ClinicConfig {
+        name: "Clinic at the Gate".into(),
+        address: "1 Gate Street".into(),
+        region: "Seoul".into(),
+        district: "Jung-gu".into(),
+        postcode: "04524".into(),
+        telephone: "".into(),
+        latitude_e6: 37_566_000,
+        longitude_e6: 126_978_000,
+    };
+    let added = send(state, now, Body::AddClinic { config: Box::new(clinic) });
+    assert_eq!(added, Outcome::ClinicAdded { clinic: ClinicId(0) });
+    let desk = send(state, now, Body::AddDesk { campaign: CAMPAIGN, clinic: ClinicId(0) });
+    assert_eq!(desk, Outcome::DeskAdded { desk: DeskId(0) });
+}
+
+fn done(state: &mut State, now: Time, body: Body) {
+    assert_eq!(send(state, now, body), Outcome::Done);
+}
