@@ -8,14 +8,17 @@
 //! nobody up. A call too many costs a short wait at the door, never an entry too many.
 //!
 //! **Calling**, ten times a second of the room's running time:
-//! 1. Credit grows by the pace, times 0.75 to 1.25 as the entry bucket is empty to full;
-//!    not at all while the bucket is drained, which means a crowd at the door.
+//! 1. Credit grows by the pace, times 0.9 to 1.1 as the entry bucket is empty to full: an
+//!    empty one means that more come than may enter, a full one that too few do. Those who
+//!    come unaccounted for (back after their pass lapsed, or long after their call) are paid
+//!    from the same credit.
 //! 2. What is expected at the door (called lately and not yet in) stays within twenty
 //!    seconds' worth of the pace, and with those inside within the passes.
-//! 3. The share that comes is measured on batches called 30 s to 5 min ago. While the
+//! 3. The share that comes is measured on batches called 35 s to 5 min ago. While the
 //!    door is shut (full inside, or bucket drained) people come and cannot enter; the
 //!    measure is then too low and is only believed upwards. Otherwise a crowd would call
-//!    for a larger crowd.
+//!    for a larger crowd. For the same reason, those called more than 35 s ago count as
+//!    gone only while the door is open.
 //!
 //! **Health.** Additive increase, multiplicative decrease, as in TCP's congestion
 //! avoidance (Chiu and Jain, 1989): the one simple law that converges to a fair and full
@@ -65,6 +68,10 @@ const DOOR_OPEN_MS: u64 = 10_000;
 const SHARE_MIN_PERMILLE: u64 = 20;
 /// Imagined calls that came, so that the first few real ones do not swing the share.
 const SHARE_PRIOR: u64 = 4;
+/// How much faster than the pace calling goes while the entry bucket is empty; and what is
+/// added while it is full. A steeper rise would swing: people take seconds to come.
+const GAIN_MIN_PERMILLE: u64 = 900;
+const GAIN_RISE_PERMILLE: u64 = 200;
 const TEN_S_MAX: usize = 60;
 
 /// A batch of positions called together, to learn how many of those called come.
@@ -228,12 +235,9 @@ fn tick(room: &mut Room, supply_left: bool) {
     controller.accrued_until = controller.accrued_until.plus_ms(TICK_MS);
     controller.entry_credit = (controller.entry_credit + rate * TICK_MS).min(burst);
     let drained = controller.entry_credit <= burst / 16;
-    if !drained && burst > 0 {
-        let gain_permille = 750 + 500 * controller.entry_credit / burst;
-        let grown = (rate * TICK_MS * gain_permille / 1_000) as i64;
-        controller.call_credit += grown;
-    }
-    controller.call_credit = controller.call_credit.clamp(-(burst as i64), burst as i64);
+    let gain_permille = GAIN_MIN_PERMILLE + GAIN_RISE_PERMILLE * controller.entry_credit / burst.max(1);
+    let grown = (rate * TICK_MS * gain_permille / 1_000) as i64;
+    controller.call_credit = (controller.call_credit + grown).clamp(-(burst as i64), burst as i64);
     if drained || nearly_full {
         controller.shut_at = controller.accrued_until;
     }
@@ -297,7 +301,7 @@ impl Controller {
     fn learn(&mut self) {
         let (mut called, mut entered) = (0, 0);
         for cohort in self.recent_cohorts() {
-            if self.accrued_until.since_ms(cohort.called_at) >= MATURE_MS + COHORT_MS {
+            if self.is_mature(cohort) {
                 called += u64::from(cohort.called);
                 entered += u64::from(cohort.entered);
             }
@@ -307,20 +311,34 @@ impl Controller {
         }
         let measured = (entered + SHARE_PRIOR) * 1_000 / (called + SHARE_PRIOR);
         let measured = measured.clamp(SHARE_MIN_PERMILLE, 1_000) as u32;
-        let door_open = self.accrued_until.since_ms(self.shut_at) >= DOOR_OPEN_MS;
-        if measured > self.show_up_permille || door_open {
+        if measured > self.show_up_permille || self.door_is_open() {
             self.show_up_permille = measured;
         }
     }
 
-    /// Entries still expected of those called lately, as credit.
+    /// Entries still expected of those called lately, as credit. If the door is open, those
+    /// who did not come within half a minute are gone; if not, they may be waiting at it.
     pub(super) fn expected_at_door(&self) -> u64 {
+        let door_is_open = self.door_is_open();
         let (mut expected_milli, mut entered) = (0, 0);
         for cohort in self.recent_cohorts() {
+            if door_is_open && self.is_mature(cohort) {
+                break;
+            }
             expected_milli += u64::from(cohort.called) * u64::from(self.show_up_permille);
             entered += u64::from(cohort.entered);
         }
         expected_milli.saturating_sub(entered * 1_000) * (ENTRY / 1_000)
+    }
+
+    /// Whether everyone who came lately could enter.
+    fn door_is_open(&self) -> bool {
+        self.accrued_until.since_ms(self.shut_at) >= DOOR_OPEN_MS
+    }
+
+    /// Whether even the last of the cohort had their time to come.
+    fn is_mature(&self, cohort: &Cohort) -> bool {
+        self.accrued_until.since_ms(cohort.called_at) >= MATURE_MS + COHORT_MS
     }
 
     fn recent_cohorts(&self) -> impl Iterator<Item = &Cohort> {

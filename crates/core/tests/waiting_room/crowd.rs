@@ -182,6 +182,29 @@ fn entries_meet_the_target_when_half_of_the_called_never_come() {
 }
 
 #[test]
+fn entries_meet_the_target_when_people_take_long_to_come() {
+    for lag_ms in [(5_000, 15_000), (1_000, 30_000)] {
+        let mut run = Run::new(Crowd { lag_ms, show_up_permille: 500, ..Crowd::default() });
+        run.go_on(60);
+        for minute in 2..8 {
+            let entries = run.go_on(60);
+            assert!(entries >= 5_700, "{entries} of 6,000 in minute {minute} at a lag of {lag_ms:?}");
+        }
+    }
+}
+
+#[test]
+fn a_slow_room_does_not_wait_for_people_who_left() {
+    // One every ten seconds, and seven in ten have gone: the first few who do not come must
+    // not be taken for a crowd that is still to come.
+    let pace = Pace { entries_per_minute_max: 6, ..default_pace() };
+    let mut run = Run::new(Crowd { show_up_permille: 300, pace, ..Crowd::default() });
+    run.go_on(180);
+    let entries = run.go_on(1_200);
+    assert!((70..=120).contains(&entries), "{entries} of 120");
+}
+
+#[test]
 fn people_who_left_hold_nobody_up() {
     // Nineteen in twenty have gone home. Once that is learnt, the others enter at the full
     // pace, as if the line were made of them alone.

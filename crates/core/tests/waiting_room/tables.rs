@@ -113,7 +113,7 @@ fn a_pause_saves_up_no_entries() {
          09:10:00.900  tick
          09:10:00.900  called -> 2
          09:10:02      tick
-         09:10:02      called -> 3
+         09:10:02      called -> 4
          09:10:02      enter T2 -> entered until 09:11:02.000",
     );
 }
