@@ -241,6 +241,19 @@ fn the_pace_never_lets_more_inside_than_it_may() {
 }
 
 #[test]
+fn those_who_come_back_are_paid_for_by_calling_fewer() {
+    // Passes of ten seconds, and everyone comes back each time: after ten seconds the meter
+    // is taken up by them alone.
+    let pace = Pace { pass_ttl_ms: 10_000, ..Crowd::default().pace };
+    let mut run = Run::new(Crowd { stay_ms: 0, comes_back: true, pace, ..Crowd::default() });
+    run.go_on(60);
+    let called = run.room().called;
+    assert_near(run.go_on(120), 12_000, 20);
+    let more = run.room().called - called;
+    assert!(more < 100, "{more} were called to a door that others take up");
+}
+
+#[test]
 fn places_inside_do_not_stay_empty_for_people_who_left() {
     let pace = Pace { passes_max: 1_000, ..Crowd::default().pace };
     let crowd = Crowd { people: 1_000_000, show_up_permille: 300, stay_ms: 30_000, pace, ..Crowd::default() };
