@@ -1,1 +1,30 @@
-//! web
+//! Jari's face: citizens' pages, the JSON API and the operator's console.
+//!
+//! Pages and API call the same `actions`, which ask the node and turn what they hear into
+//! answers or [`problem::Problem`]s. Whoever may not ask is turned away here: the machine
+//! behind checks rules, not credentials.
+//!
+//! This crate must never let a name or a telephone number reach core, the journal or a
+//! log, say "booked" before the booking is durable, or panic on what a person sends.
+//!
+//! Start reading at [`router`], then [`actions`] and [`problem`].
+
+pub mod actions;
+pub mod carriers;
+pub mod code;
+mod codes;
+pub mod effects;
+pub mod health;
+pub mod hex;
+pub mod language;
+pub mod network;
+pub mod outbox;
+pub mod pages;
+pub mod prefix;
+pub mod problem;
+pub mod random;
+pub mod shed;
+pub mod site;
+pub mod vault;
+
+pub use site::{Site, SiteOptions, seed_source};

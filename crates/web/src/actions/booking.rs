@@ -1,0 +1,226 @@
+//! Holding, confirming, cancelling and moving a place, and seeing what one has.
+//!
+//! A change costs one command each. The same key answers the first outcome again.
+
+use jari_core::booking::{Booking, BookingState};
+use jari_core::command::Entry;
+use jari_core::ids::{BookingId, CommandId, SlotId};
+use jari_core::{Body, Data, Outcome, Reason, Refusal};
+use jari_wire::token::{Pass, Session};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::places::{ClinicView, SlotView, clinic_view, slot_view};
+use super::{IdempotencyKey, submit};
+use crate::code;
+use crate::problem::{Expiring, Problem, expired};
+use crate::site::Site;
+
+/// What became of a hold or booking.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BookingStatus {
+    /// A place is held for a few minutes: confirm it.
+    Held,
+    /// Booked. Stored durably.
+    Booked,
+    /// The visit took place.
+    Used,
+    /// Given back.
+    Cancelled,
+    /// The hold ended by itself.
+    Lapsed,
+}
+
+/// A held place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub struct Held {
+    /// The hold's number, which becomes the booking's.
+    pub booking: u32,
+    /// Its public code.
+    pub code: String,
+    /// When it lapses by itself.
+    pub ends_at_ms: u64,
+}
+
+/// A hold or booking with all that its person may see.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct BookingView {
+    /// Its number.
+    pub booking: u32,
+    /// Its public code, to be read out at the clinic or on the telephone.
+    #[schema(example = "K7Q2M-9F0M3")]
+    pub code: String,
+    /// What became of it.
+    pub status: BookingStatus,
+    /// While held: when it lapses. Afterwards: when it last changed.
+    pub until_ms: u64,
+    /// Which dose, from 1.
+    pub dose: u8,
+    /// Through which channel: 0 own site, 1 agents, 2 clinic, 16 and up partners.
+    pub channel: u16,
+    /// The slot.
+    pub slot: SlotView,
+    /// The clinic.
+    pub clinic: ClinicView,
+    /// The campaign's number.
+    pub campaign: u32,
+    /// The campaign's name.
+    pub campaign_name: String,
+    /// The local clock, minutes ahead of UTC.
+    pub utc_offset_min: i16,
+    /// This service's clock now.
+    pub now_ms: u64,
+}
+
+/// Binds a key to its person and to nothing else: another person's same key is another.
+pub(crate) fn command_id(site: &Site, session: &Session, key: &IdempotencyKey) -> CommandId {
+    let mut scope = [0; 17];
+    scope[0] = b'p';
+    scope[1..].copy_from_slice(&session.person.0.to_le_bytes());
+    site.keys.command_id(&scope, key.as_str().as_bytes())
+}
+
+/// Holds a place for a few minutes.
+///
+/// # Errors
+///
+/// `pass_expired` before anything is sent; then the machine's refusals.
+pub async fn hold(
+    site: &Site,
+    session: &Session,
+    pass: Option<&Pass>,
+    slot: SlotId,
+    dose: u8,
+    key: &IdempotencyKey,
+) -> Result<Held, Problem> {
+    if let Some(pass) = pass {
+        pass.check(site.node.now()).map_err(|_| expired(Expiring::Pass))?;
+    }
+    let body = Body::Hold {
+        slot,
+        person: session.person,
+        birth: session.birth,
+        dose,
+        entry: pass.map(|pass| Entry { room: pass.room, serial: pass.serial }),
+        channel: session.channel,
+    };
+    match submit(site, command_id(site, session, key), body).await? {
+        Outcome::Held { booking, ends_at } => {
+            Ok(Held { booking: booking.0, code: code::encode(&site.keys, booking), ends_at_ms: ends_at.0 })
+        }
+        other => Err(Problem::unexpected(other)),
+    }
+}
+
+/// Turns a hold into a booking. When this answers, the booking is durable.
+///
+/// # Errors
+///
+/// The machine's refusals: `hold_lapsed`, `pass_ended`, `booking_unknown`, ...
+pub async fn confirm(
+    site: &Site,
+    session: &Session,
+    booking: BookingId,
+    key: &IdempotencyKey,
+) -> Result<BookingView, Problem> {
+    let body = Body::Confirm { booking, person: session.person };
+    submit(site, command_id(site, session, key), body).await?;
+    self::booking(site, session, booking)
+}
+
+/// Gives a hold or booking back.
+///
+/// # Errors
+///
+/// The machine's refusals.
+pub async fn cancel(
+    site: &Site,
+    session: &Session,
+    booking: BookingId,
+    key: &IdempotencyKey,
+) -> Result<BookingView, Problem> {
+    let body = Body::Cancel { booking, person: session.person };
+    submit(site, command_id(site, session, key), body).await?;
+    self::booking(site, session, booking)
+}
+
+/// Moves a booking to another slot in one step: never without a place.
+///
+/// # Errors
+///
+/// The machine's refusals; the booking stays where it was.
+pub async fn reschedule(
+    site: &Site,
+    session: &Session,
+    booking: BookingId,
+    slot: SlotId,
+    key: &IdempotencyKey,
+) -> Result<BookingView, Problem> {
+    let body = Body::Reschedule { booking, person: session.person, slot };
+    submit(site, command_id(site, session, key), body).await?;
+    self::booking(site, session, booking)
+}
+
+/// A person's holds and bookings, newest first; at most 128.
+#[must_use]
+pub fn my_bookings(site: &Site, session: &Session) -> Vec<BookingView> {
+    site.node.read(|state| {
+        let bookings = state.bookings_of(session.person);
+        bookings.take(128).filter_map(|(id, booking)| view(site, state.data(), id, booking)).collect()
+    })
+}
+
+/// One hold or booking of this person.
+///
+/// # Errors
+///
+/// `booking_unknown`, also for another person's: nobody learns that it exists.
+pub fn booking(site: &Site, session: &Session, id: BookingId) -> Result<BookingView, Problem> {
+    let found = site.node.read(|state| {
+        let data = state.data();
+        let booking =
+            data.bookings.get(u64::from(id.0)).filter(|booking| booking.person() == session.person)?;
+        view(site, data, id, booking)
+    });
+    found.ok_or_else(unknown)
+}
+
+/// The booking of a public code, in any case and with or without the hyphen.
+///
+/// # Errors
+///
+/// `booking_unknown` for a code that was never given out.
+pub fn by_code(site: &Site, code: &str) -> Result<BookingId, Problem> {
+    code::decode(&site.keys, code).ok_or_else(unknown)
+}
+
+pub(crate) fn unknown() -> Problem {
+    Refusal { reason: Reason::BookingUnknown, detail: 0 }.into()
+}
+
+pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -> Option<BookingView> {
+    let slot = slot_view(data, booking.slot)?;
+    let clinic = clinic_view(data, jari_core::ids::DeskId(slot.desk), None)?;
+    let campaign = data.campaigns.get(&jari_core::ids::CampaignId(clinic.campaign))?;
+    Some(BookingView {
+        booking: id.0,
+        code: code::encode(&site.keys, id),
+        status: match booking.state {
+            BookingState::Held => BookingStatus::Held,
+            BookingState::Booked => BookingStatus::Booked,
+            BookingState::Used => BookingStatus::Used,
+            BookingState::Cancelled => BookingStatus::Cancelled,
+            BookingState::Lapsed => BookingStatus::Lapsed,
+        },
+        until_ms: booking.until.0,
+        dose: booking.dose,
+        channel: booking.channel.0,
+        campaign: clinic.campaign,
+        campaign_name: campaign.config.name.to_string(),
+        utc_offset_min: campaign.config.utc_offset_min,
+        now_ms: data.time.0,
+        slot,
+        clinic,
+    })
+}

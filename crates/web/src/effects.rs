@@ -1,0 +1,95 @@
+//! Performs the machine's effects: messages to people, after the booking is durable.
+//!
+//! Effects are read from the state in their order, rendered in the person's language,
+//! put into the outbox and then reported done: at least once, with the effect's number
+//! as the key. A person who was forgotten gets no message; the effect is done all the
+//! same.
+
+use jari_core::Body;
+use jari_core::effect::{Effect, EffectKind};
+use jari_core::ids::BookingId;
+
+use crate::actions::booking::{BookingView, view};
+use crate::actions::{identity, submit_plain};
+use crate::language::Language;
+use crate::outbox::{Draft, Purpose};
+use crate::problem::Problem;
+use crate::site::Site;
+
+/// Effects performed before they are reported done.
+const BATCH: u64 = 512;
+
+/// Performs what waits, up to a batch; gives how many there were.
+///
+/// # Errors
+///
+/// When the report could not be submitted: the effects will come again.
+pub async fn perform(site: &Site) -> Result<u64, Problem> {
+    let (first, waiting): (u64, Vec<Effect>) = site.node.read(|state| {
+        let effects = &state.data().effects;
+        let upto = effects.end().min(effects.first() + BATCH);
+        (effects.first(), (effects.first()..upto).filter_map(|number| effects.get(number).copied()).collect())
+    });
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    for (offset, effect) in waiting.iter().enumerate() {
+        send(site, first + offset as u64, effect);
+    }
+    let count = waiting.len() as u64;
+    submit_plain(site, Body::AckEffects { upto: first + count }).await?;
+    Ok(count)
+}
+
+fn send(site: &Site, number: u64, effect: &Effect) {
+    let Some(contact) = identity::contact(site, effect.person) else {
+        return;
+    };
+    let Some(booking) = find(site, effect.booking) else {
+        return;
+    };
+    let (purpose, text) = render(effect.kind, &booking, contact.language);
+    let at = site.node.now();
+    site.outbox.push(Draft { at, to: contact.telephone, purpose, text, effect: Some(number) });
+}
+
+fn find(site: &Site, id: BookingId) -> Option<BookingView> {
+    site.node.read(|state| {
+        let booking = state.data().bookings.get(u64::from(id.0))?;
+        view(site, state.data(), id, booking)
+    })
+}
+
+fn render(kind: EffectKind, booking: &BookingView, language: Language) -> (Purpose, String) {
+    let when = local_time(booking.slot.starts_at_ms, booking.utc_offset_min);
+    let (place, code) = (&booking.clinic.name, &booking.code);
+    match (kind, language) {
+        (EffectKind::BookingConfirmed, Language::Korean) => {
+            (Purpose::Booked, format!("[자리] 예약되었습니다. {when} {place}. 예약번호 {code}"))
+        }
+        (EffectKind::BookingConfirmed, Language::English) => {
+            (Purpose::Booked, format!("[Jari] Booked: {when}, {place}. Code {code}"))
+        }
+        (EffectKind::BookingCancelled, Language::Korean) => {
+            (Purpose::Cancelled, format!("[자리] 예약이 취소되었습니다. {when} {place}. 예약번호 {code}"))
+        }
+        (EffectKind::BookingCancelled, Language::English) => {
+            (Purpose::Cancelled, format!("[Jari] Cancelled: {when}, {place}. Code {code}"))
+        }
+        (EffectKind::BookingRescheduled, Language::Korean) => {
+            (Purpose::Moved, format!("[자리] 예약이 변경되었습니다. {when} {place}. 예약번호 {code}"))
+        }
+        (EffectKind::BookingRescheduled, Language::English) => {
+            (Purpose::Moved, format!("[Jari] Moved to {when}, {place}. Code {code}"))
+        }
+    }
+}
+
+/// `YYYY-MM-DD HH:MM` by the place's clock.
+#[must_use]
+pub fn local_time(at_ms: u64, utc_offset_min: i16) -> String {
+    let at = jari_core::Time(at_ms);
+    let date = crate::actions::campaigns::date_text(at.date(utc_offset_min));
+    let minute = (i64::try_from(at_ms / 60_000).unwrap_or(0) + i64::from(utc_offset_min)).rem_euclid(24 * 60);
+    format!("{date} {:02}:{:02}", minute / 60, minute % 60)
+}

@@ -1,0 +1,212 @@
+//! The site: everything that a request may need, in one place, shared by all of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jari_node::{Handle, SeedSource};
+use jari_wire::KeyRing;
+use tokio::sync::Semaphore;
+
+use crate::actions::partner::PartnerCredential;
+use crate::actions::places::Counts;
+use crate::codes::Codes;
+use crate::health::Health;
+use crate::outbox::Outbox;
+use crate::prefix::{PrefixOptions, Prefixes, SpentSlips};
+use crate::problem::Problem;
+use crate::random;
+use crate::shed::{Shed, ShedOptions};
+use crate::vault::Vault;
+
+/// Renders the metrics, as Prometheus reads them.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Settings of the site.
+#[derive(Clone)]
+pub struct SiteOptions {
+    /// Shows the outbox to everyone: for demonstrations only.
+    pub demo: bool,
+    /// Cookies without `Secure`: for plain HTTP on a loopback address only.
+    pub plain_http: bool,
+    /// Anonymous joins per network prefix.
+    pub joins: PrefixOptions,
+    /// One-time codes per network prefix.
+    pub codes: PrefixOptions,
+    /// Sign-ins of the staff per network prefix.
+    pub sign_ins: PrefixOptions,
+    /// One-time codes that may wait at once.
+    pub codes_max: usize,
+    /// Messages that the outbox keeps.
+    pub messages_max: usize,
+    /// `X-Forwarded-For` counts from these peers only.
+    pub trusted_proxies: Vec<IpNetwork>,
+    /// Partner channels.
+    pub partners: Vec<PartnerCredential>,
+    /// How long a person's session lasts.
+    pub session_ms: u64,
+    /// How long an operator's session lasts.
+    pub staff_session_ms: u64,
+    /// The telephone code of the country, without `+`.
+    pub country_code: String,
+    /// The service's own clock, minutes ahead of UTC.
+    pub utc_offset_min: i16,
+    /// Shedding of writes.
+    pub shed: ShedOptions,
+    /// How `/metrics` is rendered; it is not there without.
+    pub metrics: Option<RenderMetrics>,
+}
+
+impl Default for SiteOptions {
+    fn default() -> Self {
+        SiteOptions {
+            demo: false,
+            plain_http: false,
+            joins: PrefixOptions::default(),
+            codes: PrefixOptions { joins_per_second: 20, burst: 400, buckets: 16_384 },
+            sign_ins: PrefixOptions { joins_per_second: 1, burst: 10, buckets: 1_024 },
+            codes_max: 262_144,
+            messages_max: 4_096,
+            trusted_proxies: Vec::new(),
+            partners: Vec::new(),
+            session_ms: 7 * 24 * 60 * 60 * 1000,
+            staff_session_ms: 8 * 60 * 60 * 1000,
+            country_code: "82".into(),
+            utc_offset_min: 540,
+            shed: ShedOptions::default(),
+            metrics: None,
+        }
+    }
+}
+
+/// A network: an address and how many of its leading bits count.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct IpNetwork {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl IpNetwork {
+    /// Reads `10.0.0.0/8`, `2001:db8::/32` or one address.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<IpNetwork> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address.parse().ok()?, Some(bits.parse::<u8>().ok()?)),
+            None => (text.parse::<IpAddr>().ok()?, None),
+        };
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(bits_max);
+        (bits <= bits_max).then_some(IpNetwork { address, bits })
+    }
+
+    /// Whether an address lies in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let shared = |one: u128, other: u128, width: u32| {
+            let dropped = width - u32::from(self.bits);
+            dropped >= width || one >> dropped == other >> dropped
+        };
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(one), IpAddr::V4(other)) => shared(one.to_bits().into(), other.to_bits().into(), 32),
+            (IpAddr::V6(one), IpAddr::V6(other)) => shared(one.to_bits(), other.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// See the module's documentation.
+pub struct Site {
+    /// The way to the node.
+    pub node: Handle,
+    /// Signs and opens what people carry.
+    pub keys: KeyRing,
+    /// Keys of contacts, and the staff.
+    pub vault: Vault,
+    /// Messages to people.
+    pub outbox: Outbox,
+    /// Settings.
+    pub options: SiteOptions,
+    /// Anonymous joins per network prefix.
+    pub(crate) prefixes: Prefixes,
+    /// One-time codes per network prefix.
+    pub(crate) code_prefixes: Prefixes,
+    /// Staff sign-ins per network prefix.
+    pub(crate) sign_in_prefixes: Prefixes,
+    /// Slips that were brought back.
+    pub(crate) slips: SpentSlips,
+    /// Codes that were sent.
+    pub(crate) codes: Codes,
+    /// Free places by region, at most a second old.
+    pub(crate) counts: ArcSwap<Counts>,
+    /// Passwords that are checked at once: each takes 19 MB and a core.
+    pub(crate) password_checks: Semaphore,
+    /// What booking felt lately.
+    pub(crate) health: Health,
+    /// Writes in flight, and how many may be.
+    pub(crate) shed: Shed,
+}
+
+impl Site {
+    /// A site in front of a node.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness to give.
+    pub fn new(
+        node: Handle,
+        keys: KeyRing,
+        vault: Vault,
+        options: SiteOptions,
+    ) -> Result<Arc<Site>, Problem> {
+        Ok(Arc::new(Site {
+            outbox: Outbox::new(options.messages_max),
+            prefixes: Prefixes::new(options.joins, random::bytes()?),
+            code_prefixes: Prefixes::new(options.codes, random::bytes()?),
+            sign_in_prefixes: Prefixes::new(options.sign_ins, random::bytes()?),
+            slips: SpentSlips::default(),
+            codes: Codes::new(options.codes_max),
+            counts: ArcSwap::from_pointee(Counts::default()),
+            password_checks: Semaphore::new(2),
+            health: Health::default(),
+            shed: Shed::new(options.shed),
+            node,
+            keys,
+            vault,
+            options,
+        }))
+    }
+}
+
+/// The seed of a room's draw, and so its commitment, follows from the key ring, the
+/// room's number and its name. A name is never changed; choose another number or name
+/// when a room is made again under the same keys, or its seed would be known already.
+#[must_use]
+pub fn room_seed(keys: &KeyRing, room: jari_core::ids::RoomId, name: &str) -> [u8; 32] {
+    keys.room_seed(room, name.as_bytes())
+}
+
+/// Finds the seeds of rooms that were made here: for `NodeOptions::seeds`.
+#[must_use]
+pub fn seed_source(keys: KeyRing) -> SeedSource {
+    Arc::new(move |room, config| {
+        let seed = room_seed(&keys, room, &config.name);
+        // A room that was committed to something else waits for its operator.
+        (jari_core::waiting_room::draw::commitment(&seed) == config.commitment).then_some(seed)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_its_own_addresses_only() {
+        let network = IpNetwork::parse("10.1.0.0/16").unwrap();
+        assert!(network.contains([10, 1, 255, 3].into()));
+        assert!(!network.contains([10, 2, 0, 0].into()));
+        assert!(IpNetwork::parse("::1").unwrap().contains("::1".parse().unwrap()));
+        assert!(IpNetwork::parse("0.0.0.0/0").unwrap().contains([8, 8, 8, 8].into()));
+        assert_eq!(IpNetwork::parse("10.0.0.0/33"), None);
+        assert_eq!(IpNetwork::parse("rubbish"), None);
+    }
+}

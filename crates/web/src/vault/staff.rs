@@ -1,0 +1,133 @@
+//! The staff: names, roles and argon2id password hashes.
+
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use redb::{ReadableDatabase, ReadableTableMetadata};
+
+use super::writer::Write;
+use super::{ENDED, STAFF, Vault, damaged};
+use crate::problem::Problem;
+use crate::random;
+
+/// Someone of the staff.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaffRecord {
+    /// Their number.
+    pub user: u32,
+    /// Their role: see `actions::operator`.
+    pub role: u8,
+    /// argon2id, in the PHC string format.
+    pub hash: String,
+}
+
+/// The first operator, made because there was none. Print the password once.
+pub struct FirstRun {
+    /// The name to sign in with.
+    pub name: &'static str,
+    /// The password: 80 random bits.
+    pub password: String,
+}
+
+impl Vault {
+    /// Makes the first operator if there is no staff; gives the password, which is kept
+    /// nowhere else.
+    ///
+    /// # Errors
+    ///
+    /// When the vault cannot be read or written.
+    pub async fn first_run(&self) -> Result<Option<FirstRun>, Problem> {
+        let empty = || -> Result<bool, redb::Error> {
+            Ok(self.database.begin_read()?.open_table(STAFF)?.is_empty()?)
+        };
+        if !empty().map_err(|_| damaged())? {
+            return Ok(None);
+        }
+        let password = readable_password()?;
+        let name = "operator";
+        self.set_password(name, 1, crate::actions::operator::ROLE_OPERATOR, &password).await?;
+        Ok(Some(FirstRun { name, password }))
+    }
+
+    /// Sets someone's number, role and password. Hashing takes some 30 ms of one core and
+    /// 19 MB, off the request threads.
+    ///
+    /// # Errors
+    ///
+    /// When the vault cannot be written.
+    pub async fn set_password(&self, name: &str, user: u32, role: u8, password: &str) -> Result<(), Problem> {
+        let password = password.to_owned();
+        let salt: [u8; 16] = random::bytes()?;
+        let hashed = tokio::task::spawn_blocking(move || hash(&password, &salt)).await;
+        let hash = hashed.ok().flatten().ok_or_else(damaged)?;
+        let name = name.to_owned();
+        self.write(|reply| Write::KeepStaff { name, record: StaffRecord { user, role, hash }, reply }).await
+    }
+
+    /// Someone of the staff by name.
+    #[must_use]
+    pub fn staff(&self, name: &str) -> Option<StaffRecord> {
+        let read = || -> Result<Option<StaffRecord>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(STAFF)?;
+            Ok(table.get(name)?.map(|kept| {
+                let (user, role, hash) = kept.value();
+                StaffRecord { user, role, hash: hash.to_owned() }
+            }))
+        };
+        read().ok().flatten()
+    }
+
+    /// Remembers that a staff session was ended before its time.
+    ///
+    /// # Errors
+    ///
+    /// When the vault cannot be written: the session still counts.
+    pub async fn end_session(&self, nonce: u64, ends_at_ms: u64, now_ms: u64) -> Result<(), Problem> {
+        self.write(|reply| Write::EndSession { nonce, ends_at_ms, now_ms, reply }).await
+    }
+
+    /// Whether a staff session was ended. A vault that cannot be read ends them all.
+    #[must_use]
+    pub fn session_ended(&self, nonce: u64) -> bool {
+        let read = || -> Result<bool, redb::Error> {
+            Ok(self.database.begin_read()?.open_table(ENDED)?.get(nonce)?.is_some())
+        };
+        read().unwrap_or(true)
+    }
+
+    /// Closes the file, for a test that opens it again.
+    #[cfg(test)]
+    pub(super) fn close(self) {
+        let Vault { database, writes, .. } = self;
+        let (reply, _) = tokio::sync::oneshot::channel();
+        let _ = writes.try_send(Write::Close { reply });
+        // The writer holds the other reference; it lets go when it has read the word.
+        while std::sync::Arc::strong_count(&database) > 1 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn hash(password: &str, salt: &[u8]) -> Option<String> {
+    let salt = SaltString::encode_b64(salt).ok()?;
+    Argon2::default().hash_password(password.as_bytes(), &salt).ok().map(|hash| hash.to_string())
+}
+
+/// Whether a password belongs to a hash. Takes the same time for a wrong one.
+pub(crate) fn verify(password: &str, hash: &str) -> bool {
+    PasswordHash::new(hash)
+        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+/// 16 characters of an alphabet without look-alikes, in four groups.
+fn readable_password() -> Result<String, Problem> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let drawn: [u8; 16] = random::bytes()?;
+    let mut password = String::with_capacity(19);
+    for (at, byte) in drawn.iter().enumerate() {
+        if at > 0 && at % 4 == 0 {
+            password.push('-');
+        }
+        password.push(char::from(ALPHABET[usize::from(byte & 31)]));
+    }
+    Ok(password)
+}
