@@ -11,6 +11,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 
 /// Elements in a chunk. A write to a shared chunk copies at most this many.
 const CHUNK_LEN: u64 = 1024;
@@ -18,14 +19,18 @@ const CHUNK_LEN: u64 = 1024;
 /// See the module's documentation. Elements are numbered `first()..end()`.
 #[derive(Clone, Debug)]
 pub struct Chunked<T> {
-    chunks: VecDeque<Arc<Vec<T>>>,
+    /// Full chunks, of which the first is the one that holds `first`.
+    full: VecDeque<Arc<[T]>>,
+    /// The chunk being filled; never full. It is not shared: appending, by far the most
+    /// frequent change, then takes no atomic operation, and a clone copies little.
+    tail: Vec<T>,
     first: u64,
     end: u64,
 }
 
 impl<T> Default for Chunked<T> {
     fn default() -> Self {
-        Chunked { chunks: VecDeque::new(), first: 0, end: 0 }
+        Chunked { full: VecDeque::new(), tail: Vec::new(), first: 0, end: 0 }
     }
 }
 
@@ -69,7 +74,10 @@ impl<T: Clone> Chunked<T> {
             return None;
         }
         let (chunk, at) = self.place(number);
-        Some(&self.chunks[chunk][at])
+        match self.full.get(chunk) {
+            Some(full) => full.get(at),
+            None => self.tail.get(at),
+        }
     }
 
     /// The element with this number, to be changed. Copies its chunk if a clone of
@@ -80,18 +88,29 @@ impl<T: Clone> Chunked<T> {
             return None;
         }
         let (chunk, at) = self.place(number);
-        Some(&mut Arc::make_mut(&mut self.chunks[chunk])[at])
+        match self.full.get_mut(chunk) {
+            Some(full) => Arc::make_mut(full).get_mut(at),
+            None => self.tail.get_mut(at),
+        }
+    }
+
+    /// Reads what a change of the element with this number would need, and gives the
+    /// element: its chunk's count of owners lies elsewhere than the element itself.
+    pub(crate) fn touch(&self, number: u64) -> Option<&T> {
+        let (chunk, _) = self.place(number.max(self.first));
+        let owners = self.full.get(chunk).map_or(1, Arc::strong_count);
+        self.get(number).filter(|_| owners > 0)
     }
 
     /// Appends an element and gives its number.
     pub fn push(&mut self, element: T) -> u64 {
         let number = self.end;
-        if number % CHUNK_LEN == 0 || self.chunks.is_empty() {
-            self.chunks.push_back(Arc::new(Vec::with_capacity(CHUNK_LEN as usize)));
-        }
-        let last = self.chunks.len() - 1;
-        Arc::make_mut(&mut self.chunks[last]).push(element);
+        self.tail.push(element);
         self.end += 1;
+        if self.end % CHUNK_LEN == 0 {
+            let next = Vec::with_capacity(CHUNK_LEN as usize);
+            self.full.push_back(Arc::from(mem::replace(&mut self.tail, next)));
+        }
         number
     }
 
@@ -100,7 +119,7 @@ impl<T: Clone> Chunked<T> {
         let oldest = self.get(self.first)?.clone();
         self.first += 1;
         if self.first % CHUNK_LEN == 0 {
-            self.chunks.pop_front();
+            self.full.pop_front();
         }
         Some(oldest)
     }
@@ -120,7 +139,8 @@ impl<T: Clone> Chunked<T> {
     /// All elements kept, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         let skipped = (self.first % CHUNK_LEN) as usize;
-        self.chunks.iter().flat_map(|chunk| chunk.iter()).skip(skipped)
+        let chunks = self.full.iter().map(|full| &**full).chain([self.tail.as_slice()]);
+        chunks.flatten().skip(skipped)
     }
 
     fn place(&self, number: u64) -> (usize, usize) {
@@ -134,14 +154,9 @@ impl<T: Clone + Default> Chunked<T> {
     /// brought back from a snapshot.
     #[must_use]
     pub fn starting_at(first: u64) -> Self {
-        let mut sequence = Chunked { chunks: VecDeque::new(), first, end: first };
-        let missing = (first % CHUNK_LEN) as usize;
-        if missing != 0 {
-            let mut head = Vec::with_capacity(CHUNK_LEN as usize);
-            head.resize(missing, T::default());
-            sequence.chunks.push_back(Arc::new(head));
-        }
-        sequence
+        let mut tail = Vec::new();
+        tail.resize((first % CHUNK_LEN) as usize, T::default());
+        Chunked { full: VecDeque::new(), tail, first, end: first }
     }
 }
 

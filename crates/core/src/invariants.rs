@@ -13,7 +13,7 @@ use crate::chunked::Chunked;
 use crate::ids::{RoomId, Serial};
 use crate::limits;
 use crate::state::{Data, Index};
-use crate::waiting_room::{Mark, Phase, Room, draw};
+use crate::waiting_room::{Draw, Mark, Phase, Room, draw};
 
 /// Every invariant with its number. Numbers are stable: reports cite them.
 pub const INVARIANTS: &[(u8, &str)] = &[
@@ -36,7 +36,7 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (22, "a lobby holds no more tickets than were issued"),
     (23, "tickets that entered and tickets that left are no more than were issued"),
     (24, "an identity-bound room has one person for each ticket and one ticket a person; others have none"),
-    (25, "the revealed seed is the one that was committed to"),
+    (25, "the revealed seed is the one that was committed to, and the draw follows from it"),
     (26, "the tickets marked as inside are those that have an active pass"),
     (27, "every active pass is in the queue of endings, which is in order"),
 ];
@@ -249,8 +249,8 @@ fn check_room_totals(id: RoomId, room: &Room) -> Result<(), Violation> {
 fn check_room(id: RoomId, room: &Room) -> Result<(), Violation> {
     if let Some(drawn) = &room.draw {
         let committed = draw::commitment(&drawn.seed) == room.config.commitment;
-        let mixed = draw::mix(&drawn.seed, &drawn.beacon) == drawn.mixed;
-        ensure(committed && mixed && room.lobby.is_some(), 25, id.0)?;
+        let follows = |lobby| Draw::reveal(drawn.seed, drawn.beacon, lobby) == *drawn;
+        ensure(committed && room.lobby.is_some_and(follows), 25, id.0)?;
     }
     // A mark has two bits; "inside" is the lower one alone.
     const LOWER: u64 = 0x5555_5555_5555_5555;

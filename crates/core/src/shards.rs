@@ -5,7 +5,8 @@
 //! takes a millisecond at the most, and the shards do not grow in the same moment.
 //!
 //! Keys are hashes already (people, command ids): 64 uniform bits. It must never be
-//! iterated, as its order means nothing.
+//! iterated, as its order means nothing, nor trusted without comparing what a number
+//! stands for: different keys share hashes.
 
 use alloc::vec::Vec;
 
@@ -15,7 +16,22 @@ use hashbrown::HashTable;
 #[derive(Clone, Debug)]
 pub(crate) struct Shards {
     /// The number of shards is a power of two.
-    tables: Vec<HashTable<u32>>,
+    tables: Vec<HashTable<Entry>>,
+}
+
+/// A number with 32 bits of its hash: growing, and passing by strangers, then reads no
+/// other memory than the table.
+#[derive(Copy, Clone, Debug)]
+struct Entry {
+    hash: u32,
+    number: u32,
+}
+
+impl Entry {
+    /// Spreads the bits to where a table looks for them: the lowest and the highest seven.
+    fn spread(&self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
 }
 
 impl Shards {
@@ -26,64 +42,51 @@ impl Shards {
     }
 
     /// Makes room for `count` numbers in all, so that filling the table moves nothing.
-    /// Call it while the table is empty.
     pub(crate) fn reserve(&mut self, count: usize) {
         let mean = count / self.tables.len();
         // Four standard deviations of an even spread: hardly a shard will grow again.
         let each = mean + 4 * mean.isqrt() + 1;
         for table in &mut self.tables {
-            table.reserve(each, |_| 0);
+            table.reserve(each, Entry::spread);
         }
     }
 
-    /// Bits 32 to 47 choose the shard: within a shard the lowest and the highest seven
-    /// bits are used.
-    fn shard(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.tables.len() - 1)
+    /// The lower half of a hash chooses the shard, the upper half the place within it.
+    fn split(&self, hash: u64, number: u32) -> (usize, Entry) {
+        let shard = hash as usize & (self.tables.len() - 1);
+        (shard, Entry { hash: (hash >> 32) as u32, number })
     }
 
     /// The number under `hash` that `is_it` accepts.
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.tables[self.shard(hash)].find(hash, |number| is_it(*number)).copied()
+        let (shard, sought) = self.split(hash, 0);
+        let same = |entry: &Entry| entry.hash == sought.hash && is_it(entry.number);
+        Some(self.tables[shard].find(sought.spread(), same)?.number)
     }
 
-    /// Adds a number that is not there yet. `hash_of` gives the hash of one that is, for
-    /// when the shard grows.
-    pub(crate) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        let shard = self.shard(hash);
-        self.tables[shard].insert_unique(hash, number, |number| hash_of(*number));
+    /// Adds a number that is not there yet.
+    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
+        let (shard, entry) = self.split(hash, number);
+        self.tables[shard].insert_unique(entry.spread(), entry, Entry::spread);
     }
 
     /// Puts `new` in the place of `old`; false if `old` is not there.
     #[must_use]
     pub(crate) fn replace(&mut self, hash: u64, old: u32, new: u32) -> bool {
-        let shard = self.shard(hash);
-        match self.tables[shard].find_mut(hash, |number| *number == old) {
-            Some(number) => {
-                *number = new;
+        let (shard, sought) = self.split(hash, old);
+        match self.tables[shard].find_mut(sought.spread(), |entry| entry.number == old) {
+            Some(entry) => {
+                entry.number = new;
                 true
             }
             None => false,
         }
     }
 
-    /// Takes a number out; false if it is not there.
-    #[must_use]
-    pub(crate) fn remove(&mut self, hash: u64, number: u32) -> bool {
-        let shard = self.shard(hash);
-        match self.tables[shard].find_entry(hash, |other| *other == number) {
-            Ok(entry) => {
-                entry.remove();
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
     /// Bytes that the table takes, whether filled or not.
     pub(crate) fn bytes(&self) -> usize {
         let tables = self.tables.iter().map(HashTable::allocation_size).sum::<usize>();
-        tables + self.tables.len() * size_of::<HashTable<u32>>()
+        tables + self.tables.len() * size_of::<HashTable<Entry>>()
     }
 }
 
@@ -96,21 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn every_number_is_found_replaced_and_taken_out_by_its_hash() {
+    fn every_number_is_found_and_replaced_by_its_hash() {
         let mut shards = Shards::new(4);
         for number in 0..10_000 {
-            shards.insert(hash_of(number), number, hash_of);
-        }
-        for number in (0..10_000).step_by(2) {
-            assert!(shards.remove(hash_of(number), number));
-            assert!(!shards.remove(hash_of(number), number));
+            shards.insert(hash_of(number), number);
         }
         for number in 0..10_000 {
             let found = shards.find(hash_of(number), |other| other == number);
-            assert_eq!(found, (number % 2 == 1).then_some(number));
+            assert_eq!(found, Some(number));
         }
+        assert_eq!(shards.find(hash_of(10_000), |_| true), None);
         assert!(shards.replace(hash_of(1), 1, 77));
-        assert!(!shards.replace(hash_of(2), 2, 78));
+        assert!(!shards.replace(hash_of(2), 3, 78));
         assert_eq!(shards.find(hash_of(1), |_| true), Some(77));
+        assert_eq!(shards.find(hash_of(2), |_| true), Some(2));
     }
 }

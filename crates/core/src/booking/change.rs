@@ -142,12 +142,11 @@ pub(super) fn check_in(data: &mut Data, id: BookingId) -> Verdict {
 
 /// Lets a hold lapse if nothing else became of it before its end.
 pub(super) fn lapse(data: &mut Data, id: BookingId) {
-    let booking = data.bookings.get_mut(u64::from(id.0)).expect("a queued hold exists");
+    let booking = *data.bookings.get(u64::from(id.0)).expect("a queued hold exists");
     if booking.state != BookingState::Held {
         return;
     }
-    booking.state = BookingState::Lapsed;
-    let booking = *booking;
+    data.bookings.get_mut(u64::from(id.0)).expect("it was just read").state = BookingState::Lapsed;
     free_place(data, booking.slot, BookingState::Held);
     let campaign = campaign_of_slot(data, booking.slot);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").lapsed += 1;

@@ -23,7 +23,7 @@ pub(super) fn keep_contact(data: &mut Data, index: &mut Index, person: PersonId,
         return refused(Reason::Full);
     }
     let place = data.contacts.push(Contact { person, sealed: Box::from(sealed) });
-    index.add_contact(data, place, person);
+    index.add_contact(place, person);
     Ok(Outcome::Done)
 }
 

@@ -5,6 +5,7 @@ use super::hold::Wish;
 use super::ledger::Verdict;
 use super::{campaign, change, contact, directory, hold};
 use crate::command::Body;
+use crate::ids::SlotId;
 use crate::outcome::Outcome;
 use crate::state::{Data, Index};
 use crate::time::Time;
@@ -18,6 +19,25 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
 pub(crate) fn advance(data: &mut Data, index: &mut Index, now: Time) {
     while let Some((_, booking)) = index.lapses.pop_due(now) {
         change::lapse(data, booking);
+    }
+}
+
+/// Reads what a command of a person will need; the number means nothing.
+pub(crate) fn touch(data: &Data, index: &Index, body: &Body) -> u64 {
+    let touch_slot = |slot: SlotId| {
+        // A slot may straddle two cache lines: its first and last fields are read.
+        let slot = data.slots.touch(u64::from(slot.0));
+        slot.map_or(0, |slot| slot.starts_at.0 ^ u64::from(slot.vaccine.0) ^ u64::from(slot.supply.withdrawn))
+    };
+    match body {
+        Body::Hold { slot, person, .. } => {
+            let newest = index.newest_booking_of(data, *person).map_or(0, |newest| u64::from(newest.0));
+            touch_slot(*slot) ^ newest
+        }
+        Body::Confirm { booking, .. } | Body::Cancel { booking, .. } | Body::Reschedule { booking, .. } => {
+            data.bookings.touch(u64::from(booking.0)).map_or(0, |booking| touch_slot(booking.slot))
+        }
+        _ => 0,
     }
 }
 

@@ -151,7 +151,7 @@ fn keep_hold(
         state: BookingState::Held,
     };
     let id = BookingId(data.bookings.push(booking) as u32);
-    assert!(index.add_booking(data, id, &booking), "a person's newest booking is the one found before");
+    assert!(index.add_booking(id, &booking), "a person's newest booking is the one found before");
     index.lapses.add(ends_at, id);
     take_place(data, wish.slot, BookingState::Held);
     tell_room(data, campaign, serial, News::Held);

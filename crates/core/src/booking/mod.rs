@@ -29,7 +29,7 @@ mod ledger;
 mod pass;
 mod windows;
 
-pub(crate) use handle::{advance, handle};
+pub(crate) use handle::{advance, handle, touch};
 pub(crate) use lapses::Lapses;
 
 /// Settings of a campaign.
