@@ -10,14 +10,14 @@ use crate::booking::{self, Booking, BookingState, Campaign, Clinic, Desk, Lapses
 use crate::chunked::Chunked;
 use crate::command::{Body, Command, Text};
 use crate::effect::Effect;
-use crate::ids::{BookingId, CampaignId, PersonId, RoomId};
+use crate::ids::{BookingId, CampaignId, PersonId, RoomId, Serial};
 use crate::invariants::{self, Violation, violation};
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
 use crate::recent::{Recent, RecentIndex, digest};
 use crate::shards::Shards;
 use crate::time::Time;
-use crate::waiting_room::{self, Room};
+use crate::waiting_room::{self, Mark, Room};
 
 /// The newest version of the rules that this build knows.
 pub const RULES_NEWEST: u32 = 1;
@@ -361,17 +361,22 @@ impl Index {
     }
 }
 
-/// The serials of an identity-bound room by person, or the first whose person has one
-/// already.
+/// The newest serials of an identity-bound room by person, or the first whose person has an
+/// unspent one already.
 fn tickets_of(room: &Room) -> Result<HashTable<u32>, u32> {
-    let mut tickets = HashTable::with_capacity(room.people.len());
+    let mut tickets: HashTable<u32> = HashTable::with_capacity(room.people.len());
     let person_of = |serial: &u32| room.people.get(u64::from(*serial));
     for (serial, person) in (0..).zip(room.people.iter()) {
         let hash = person.0 as u64;
-        if tickets.find(hash, |other| person_of(other) == Some(person)).is_some() {
-            return Err(serial);
+        match tickets.find_mut(hash, |other| person_of(other) == Some(person)) {
+            None => {
+                let hash_of = |other: &u32| person_of(other).map_or(0, |person| person.0 as u64);
+                tickets.insert_unique(hash, serial, hash_of);
+            }
+            // Whoever comes back after their ticket was spent has a newer one.
+            Some(older) if room.marks.get(Serial(*older)) == Mark::Spent => *older = serial,
+            Some(_) => return Err(serial),
         }
-        tickets.insert_unique(hash, serial, |other| person_of(other).map_or(0, |person| person.0 as u64));
     }
     Ok(tickets)
 }

@@ -2,7 +2,7 @@
 //! and a snapshot brings the same room back.
 
 use jari_core::command::Body;
-use jari_core::ids::{RoomId, Serial};
+use jari_core::ids::{PersonId, RoomId, Serial};
 use jari_core::waiting_room::{Mark, Pace, Phase, Room};
 use jari_core::{Outcome, State, Time, invariants};
 use proptest::prelude::*;
@@ -94,4 +94,20 @@ fn assert_kept(old: &Room, room: &Room, outcome: Outcome, now: Time) {
         );
         assert!(room.phase == Phase::Open && room.paused.is_none());
     }
+}
+
+#[test]
+fn a_person_who_came_back_after_a_spent_ticket_is_found_again_after_a_restart() {
+    let now = instant("09:00:00");
+    let mut config = config(now.plus_ms(5_000));
+    config.identity_bound = true;
+    let person = PersonId(7);
+    let mut state = State::new();
+    send(&mut state, now, Body::CreateRoom { room: ROOM, config: Box::new(config) });
+    send(&mut state, now, Body::JoinAs { room: ROOM, person });
+    send(&mut state, now, Body::Leave { room: ROOM, serial: Serial(0) });
+    let back = send(&mut state, now, Body::JoinAs { room: ROOM, person });
+    assert_eq!(back, Outcome::Joined { first: Serial(1), count: 1 });
+    let mut restored = State::restore(state.data().clone()).expect("a spent ticket is no second one");
+    assert_eq!(send(&mut restored, now, Body::JoinAs { room: ROOM, person }), back);
 }
