@@ -132,3 +132,13 @@ fn golden_keys_are_derived_as_ever() {
     );
     check("keys-v1.txt", &derived);
 }
+
+/// Remembered commands are recognised by a digest that snapshots keep. If it changed, with
+/// the compiler or with the order of the commands, honest repeats would be refused.
+#[test]
+fn digests_of_commands_are_as_ever() {
+    let digest_of = |(name, command): (&str, Command)| {
+        format!("{name} {:016x}\n", jari_core::recent::digest(&command.body))
+    };
+    check("digests-v1.txt", &samples::commands().into_iter().map(digest_of).collect::<String>());
+}
