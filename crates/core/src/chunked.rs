@@ -107,7 +107,7 @@ impl<T: Clone> Chunked<T> {
         let number = self.end;
         self.tail.push(element);
         self.end += 1;
-        if self.end % CHUNK_LEN == 0 {
+        if self.end.is_multiple_of(CHUNK_LEN) {
             let next = Vec::with_capacity(CHUNK_LEN as usize);
             self.full.push_back(Arc::from(mem::replace(&mut self.tail, next)));
         }
@@ -118,7 +118,7 @@ impl<T: Clone> Chunked<T> {
     pub fn pop_front(&mut self) -> Option<T> {
         let oldest = self.get(self.first)?.clone();
         self.first += 1;
-        if self.first % CHUNK_LEN == 0 {
+        if self.first.is_multiple_of(CHUNK_LEN) {
             self.full.pop_front();
         }
         Some(oldest)

@@ -35,7 +35,10 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (21, "a room has no more passes active than the limit"),
     (22, "a lobby holds no more tickets than were issued"),
     (23, "tickets that entered and tickets that left are no more than were issued"),
-    (24, "an identity-bound room has one person for each ticket and one unspent ticket a person; others have none"),
+    (
+        24,
+        "an identity-bound room has one person for each ticket and one unspent ticket a person; others have none",
+    ),
     (25, "the revealed seed is the one that was committed to, and the draw follows from it"),
     (26, "the tickets marked as inside are those that have an active pass"),
     (27, "every active pass is in the queue of endings, which is in order"),

@@ -131,14 +131,20 @@ impl RecentIndex {
     }
 
     fn find_number(&self, entries: &Chunked<Recent>, id: CommandId) -> Option<u64> {
+        let places = &self.lines[self.line(id)].0;
         let tag = tag_of(id);
-        let is_it = |number: &u64| entries.get(*number).is_some_and(|recent| recent.id == id);
-        for place in self.lines[self.line(id)].0 {
-            if place & !NUMBER_MASK == tag
-                && let Some(number) = number_in(place, entries).filter(is_it)
-            {
+        // All places are compared at once; a tag that matches is nearly always the one.
+        let mut same = 0_u32;
+        for (at, place) in places.iter().enumerate() {
+            same |= u32::from(place & !NUMBER_MASK == tag) << at;
+        }
+        while same != 0 {
+            let place = places[same.trailing_zeros() as usize % places.len()];
+            let is_it = |number: &u64| entries.get(*number).is_some_and(|recent| recent.id == id);
+            if let Some(number) = number_in(place, entries).filter(is_it) {
                 return Some(number);
             }
+            same &= same - 1;
         }
         if self.spilled.is_empty() { None } else { self.spilled.get(&id).copied() }
     }

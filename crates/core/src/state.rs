@@ -393,7 +393,11 @@ pub fn step(state: &mut State, command: &Command, at: Time) -> Outcome {
     if remembered {
         content = digest(&command.body);
         if let Some(recent) = state.index.recent.find(&state.data.recent, command.id) {
-            return if recent.digest == content { recent.outcome } else { Outcome::refused(Reason::IdReused) };
+            return if recent.digest == content {
+                recent.outcome
+            } else {
+                Outcome::refused(Reason::IdReused)
+            };
         }
     }
     let outcome = apply(&mut state.data, &mut state.index, &command.body);

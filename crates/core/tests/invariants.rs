@@ -7,7 +7,8 @@ use jari_core::booking::{
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
 use jari_core::ids::{
-    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId, VaccineId,
+    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
+    VaccineId,
 };
 use jari_core::recent::Recent;
 use jari_core::state::Contact;
@@ -60,7 +61,13 @@ fn campaign() -> CampaignConfig {
         room: Some(ROOM),
         quota: 100,
         vaccines: vec![Vaccine { name: "V".into(), quota: 100 }],
-        rules: Rules { version: 1, born_from: Date(-9), born_until: Date(9), doses: 2, dose_interval_days: 0 },
+        rules: Rules {
+            version: 1,
+            born_from: Date(-9),
+            born_until: Date(9),
+            doses: 2,
+            dose_interval_days: 0,
+        },
         windows: vec![open],
         hold_ms: 60_000,
         utc_offset_min: 0,
@@ -152,7 +159,8 @@ fn damages() -> Vec<(u8, Damage)> {
         (20, |data| data.rooms.get_mut(&ROOM).unwrap().called = 2),
         (21, |data| {
             let inside = &mut data.rooms.get_mut(&ROOM).unwrap().inside;
-            *inside = (0..=limits::PASSES_PER_ROOM_MAX).map(|serial| (Serial(serial), Inside::default())).collect();
+            *inside =
+                (0..=limits::PASSES_PER_ROOM_MAX).map(|serial| (Serial(serial), Inside::default())).collect();
         }),
         (22, |data| data.rooms.get_mut(&ROOM).unwrap().lobby = Some(2)),
         (23, |data| data.rooms.get_mut(&ROOM).unwrap().left = 1),

@@ -2,7 +2,9 @@
 
 use super::course::course_of;
 use super::hold::{check_running, check_vaccine_quota};
-use super::ledger::{Verdict, campaign_of, desk_of, free_place, refused, refused_with, slot_of, take_place, turn_place};
+use super::ledger::{
+    Verdict, campaign_of, desk_of, free_place, refused, refused_with, slot_of, take_place, turn_place,
+};
 use super::pass::{News, check_pass_again, tell_room};
 use super::windows::{share_allows_desk, share_reached, share_used_up};
 use crate::booking::{Booking, BookingState};
@@ -78,7 +80,13 @@ pub(super) fn cancel(data: &mut Data, id: BookingId, person: PersonId) -> Verdic
 /// (`other_campaign`); `campaign_closed`; `campaign_paused`; `dose_too_early`;
 /// `slot_past`; another vaccine's quota (`quota_used_up`); another desk's share
 /// (`share_used_up`); `slot_full`; `effects_backlog`.
-pub(super) fn reschedule(data: &mut Data, index: &Index, id: BookingId, person: PersonId, to: SlotId) -> Verdict {
+pub(super) fn reschedule(
+    data: &mut Data,
+    index: &Index,
+    id: BookingId,
+    person: PersonId,
+    to: SlotId,
+) -> Verdict {
     let booking = booking_of(data, id, person)?;
     check_booked(&booking)?;
     check_move(data, index, &booking, to)?;

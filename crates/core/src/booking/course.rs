@@ -23,7 +23,13 @@ pub(super) struct Course {
 }
 
 /// Reads a person's bookings with a view to `dose` of `campaign`.
-pub(super) fn course_of(data: &Data, index: &Index, person: PersonId, campaign: CampaignId, dose: u8) -> Course {
+pub(super) fn course_of(
+    data: &Data,
+    index: &Index,
+    person: PersonId,
+    campaign: CampaignId,
+    dose: u8,
+) -> Course {
     let mut course = Course { newest: None, ever: 0, same: None, before: None, after: None };
     for (id, booking) in index.bookings_of(data, person) {
         course.newest = course.newest.or(Some(id));
@@ -49,7 +55,12 @@ pub(super) fn course_of(data: &Data, index: &Index, person: PersonId, campaign: 
 impl Course {
     /// Whether a dose at `starts_at` keeps its distance from the doses around it. Days
     /// are counted on the campaign's calendar, whatever the hour.
-    pub(super) fn check_interval(&self, campaign: &Campaign, dose: u8, starts_at: Time) -> Result<(), Refusal> {
+    pub(super) fn check_interval(
+        &self,
+        campaign: &Campaign,
+        dose: u8,
+        starts_at: Time,
+    ) -> Result<(), Refusal> {
         if dose > 1 {
             let Some(before) = self.before else {
                 return refused_with(Reason::DoseTooEarly, 0);

@@ -30,7 +30,12 @@ pub(super) fn add_clinic(data: &mut Data, config: &ClinicConfig) -> Verdict {
 
 /// Lets a clinic take part in a campaign. Checked in this order: `campaign_unknown`;
 /// `campaign_closed`; `clinic_unknown`; `desk_exists` (the detail is the desk).
-pub(super) fn add_desk(data: &mut Data, index: &mut Index, campaign: CampaignId, clinic: ClinicId) -> Verdict {
+pub(super) fn add_desk(
+    data: &mut Data,
+    index: &mut Index,
+    campaign: CampaignId,
+    clinic: ClinicId,
+) -> Verdict {
     match data.campaigns.get(&campaign) {
         None => return refused(Reason::CampaignUnknown),
         Some(campaign) => check_not_closed(campaign)?,

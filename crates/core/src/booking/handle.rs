@@ -50,7 +50,9 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         }
         Body::Confirm { booking, person } => change::confirm(data, *booking, *person),
         Body::Cancel { booking, person } => change::cancel(data, *booking, *person),
-        Body::Reschedule { booking, person, slot } => change::reschedule(data, index, *booking, *person, *slot),
+        Body::Reschedule { booking, person, slot } => {
+            change::reschedule(data, index, *booking, *person, *slot)
+        }
         Body::CheckIn { booking } => change::check_in(data, *booking),
         Body::KeepContact { person, sealed } => contact::keep_contact(data, index, *person, sealed),
         Body::DropContact { person } => contact::drop_contact(data, index, *person),
@@ -62,7 +64,9 @@ fn operators(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
     match body {
         Body::CreateCampaign { campaign, config } => campaign::create_campaign(data, *campaign, config),
         Body::SetRules { campaign, rules, reason } => campaign::set_rules(data, *campaign, rules, reason),
-        Body::SetWindows { campaign, windows, reason } => campaign::set_windows(data, *campaign, windows, reason),
+        Body::SetWindows { campaign, windows, reason } => {
+            campaign::set_windows(data, *campaign, windows, reason)
+        }
         Body::SetQuota { campaign, vaccine, quota, reason } => {
             campaign::set_quota(data, *campaign, *vaccine, *quota, reason)
         }
@@ -72,8 +76,12 @@ fn operators(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         Body::AddClinic { config } => directory::add_clinic(data, config),
         Body::AddDesk { campaign, clinic } => directory::add_desk(data, index, *campaign, *clinic),
         Body::AddSlots { desk, slots } => directory::add_slots(data, *desk, slots),
-        Body::SetCapacity { slot, capacity, reason } => directory::set_capacity(data, *slot, *capacity, reason),
-        Body::SetWithdrawn { slot, withdrawn, reason } => directory::set_withdrawn(data, *slot, *withdrawn, reason),
+        Body::SetCapacity { slot, capacity, reason } => {
+            directory::set_capacity(data, *slot, *capacity, reason)
+        }
+        Body::SetWithdrawn { slot, withdrawn, reason } => {
+            directory::set_withdrawn(data, *slot, *withdrawn, reason)
+        }
         _ => unreachable!("a command of another domain"),
     }
 }

@@ -12,7 +12,8 @@
 use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
 use jari_core::command::Entry;
 use jari_core::ids::{
-    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId, VaccineId,
+    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
+    VaccineId,
 };
 use jari_core::time::Date;
 use jari_core::waiting_room::{Pace, RoomConfig, draw};
@@ -201,7 +202,8 @@ fn body(words: &[&str]) -> Body {
             Body::SetWindows { campaign: campaign(), windows, reason: reason() }
         }
         "quota" => {
-            let vaccine = words.get(3).filter(|word| word.starts_with('V')).map(|word| VaccineId(number(word)));
+            let vaccine =
+                words.get(3).filter(|word| word.starts_with('V')).map(|word| VaccineId(number(word)));
             Body::SetQuota { campaign: campaign(), vaccine, quota: number(words[2]), reason: reason() }
         }
         "pause" => Body::PauseCampaign { campaign: campaign(), reason: reason() },
@@ -216,9 +218,11 @@ fn body(words: &[&str]) -> Body {
         "capacity" => {
             Body::SetCapacity { slot: SlotId(number(words[1])), capacity: number(words[2]), reason: reason() }
         }
-        "withdraw" => {
-            Body::SetWithdrawn { slot: SlotId(number(words[1])), withdrawn: number(words[2]), reason: reason() }
-        }
+        "withdraw" => Body::SetWithdrawn {
+            slot: SlotId(number(words[1])),
+            withdrawn: number(words[2]),
+            reason: reason(),
+        },
         "tick" => Body::AckEffects { upto: 0 },
         "ack" => Body::AckEffects { upto: number(words[1]) },
         _ => body_of_people(words),
