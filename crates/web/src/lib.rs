@@ -10,10 +10,12 @@
 //! Start reading at [`router`], then [`actions`] and [`problem`].
 
 pub mod actions;
+pub mod api;
 pub mod carriers;
 pub mod code;
 mod codes;
 pub mod effects;
+pub mod front;
 pub mod health;
 pub mod hex;
 pub mod language;
@@ -23,8 +25,12 @@ pub mod pages;
 pub mod prefix;
 pub mod problem;
 pub mod random;
+pub mod server;
 pub mod shed;
 pub mod site;
+pub mod tasks;
 pub mod vault;
 
+pub use front::{Front, router};
+pub use server::{ServerOptions, serve};
 pub use site::{Site, SiteOptions, seed_source};

@@ -105,7 +105,7 @@ pub async fn hold(
         entry: pass.map(|pass| Entry { room: pass.room, serial: pass.serial }),
         channel: session.channel,
     };
-    match submit(site, command_id(site, session, key), body).await? {
+    match felt(site, submit(site, command_id(site, session, key), body)).await? {
         Outcome::Held { booking, ends_at } => {
             Ok(Held { booking: booking.0, code: code::encode(&site.keys, booking), ends_at_ms: ends_at.0 })
         }
@@ -125,7 +125,7 @@ pub async fn confirm(
     key: &IdempotencyKey,
 ) -> Result<BookingView, Problem> {
     let body = Body::Confirm { booking, person: session.person };
-    submit(site, command_id(site, session, key), body).await?;
+    felt(site, submit(site, command_id(site, session, key), body)).await?;
     self::booking(site, session, booking)
 }
 
@@ -193,6 +193,18 @@ pub fn booking(site: &Site, session: &Session, id: BookingId) -> Result<BookingV
 /// `booking_unknown` for a code that was never given out.
 pub fn by_code(site: &Site, code: &str) -> Result<BookingId, Problem> {
     code::decode(&site.keys, code).ok_or_else(unknown)
+}
+
+/// Lets the room in front feel how long a change took and whether it failed on our side.
+async fn felt(
+    site: &Site,
+    change: impl Future<Output = Result<Outcome, Problem>>,
+) -> Result<Outcome, Problem> {
+    let started = std::time::Instant::now();
+    let outcome = change.await;
+    let failed = outcome.as_ref().is_err_and(|problem| problem.culprit == crate::problem::Culprit::Us);
+    site.health.record(started.elapsed(), failed);
+    outcome
 }
 
 pub(crate) fn unknown() -> Problem {

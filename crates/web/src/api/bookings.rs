@@ -1,0 +1,123 @@
+//! `/api/v1/holds`, `/api/v1/bookings`: hold, confirm, see, move, cancel.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use jari_core::ids::{BookingId, SlotId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::extract::{At, Citizen, Key, MaybePass, Sent};
+use super::openapi::Problems;
+use super::{Tree, created, ok};
+use crate::actions::booking::{self, BookingView, Held};
+use crate::problem::Problem;
+use crate::site::Site;
+
+pub(super) fn routes(tree: Tree) -> Tree {
+    tree.post("/api/v1/holds", hold)
+        .get("/api/v1/bookings", list_bookings)
+        .get("/api/v1/bookings/{booking}", show_booking)
+        .get("/api/v1/bookings/by-code/{code}", show_by_code)
+        .post("/api/v1/bookings/{booking}/confirm", confirm)
+        .post("/api/v1/bookings/{booking}/cancel", cancel)
+        .post("/api/v1/bookings/{booking}/reschedule", reschedule)
+}
+
+/// What is to be held.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HoldAsked {
+    /// The slot.
+    slot: u32,
+    /// Which dose, from 1.
+    #[serde(default = "first")]
+    dose: u8,
+}
+
+fn first() -> u8 {
+    1
+}
+
+/// Holds a place for a few minutes. Where the campaign stands behind a room, the pass is
+/// sent as `Jari-Pass`.
+#[utoipa::path(post, path = "/api/v1/holds", tag = "bookings", params(("idempotency-key" = String, Header), ("jari-pass" = Option<String>, Header)), request_body = HoldAsked, responses((status = 201, body = Held), Problems), security(("session" = [])))]
+async fn hold(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    MaybePass(pass): MaybePass,
+    Key(key): Key,
+    Sent(asked): Sent<HoldAsked>,
+) -> Result<impl IntoResponse, Problem> {
+    booking::hold(&site, &session, pass.as_ref(), SlotId(asked.slot), asked.dose, &key).await.map(created)
+}
+
+/// One's holds and bookings, newest first.
+#[utoipa::path(get, path = "/api/v1/bookings", tag = "bookings", responses((status = 200, body = Vec<BookingView>), Problems), security(("session" = [])))]
+async fn list_bookings(State(site): State<Arc<Site>>, Citizen(session): Citizen) -> impl IntoResponse {
+    ok(booking::my_bookings(&site, &session))
+}
+
+/// One hold or booking.
+#[utoipa::path(get, path = "/api/v1/bookings/{booking}", tag = "bookings", params(("booking" = u32, Path)), responses((status = 200, body = BookingView), Problems), security(("session" = [])))]
+async fn show_booking(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(booking): At<u32>,
+) -> Result<impl IntoResponse, Problem> {
+    booking::booking(&site, &session, BookingId(booking)).map(ok)
+}
+
+/// One's booking by its public code.
+#[utoipa::path(get, path = "/api/v1/bookings/by-code/{code}", tag = "bookings", params(("code" = String, Path)), responses((status = 200, body = BookingView), Problems), security(("session" = [])))]
+async fn show_by_code(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(code): At<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let id = booking::by_code(&site, &code)?;
+    booking::booking(&site, &session, id).map(ok)
+}
+
+/// Turns a hold into a booking. The answer comes after it is durable.
+#[utoipa::path(post, path = "/api/v1/bookings/{booking}/confirm", tag = "bookings", params(("booking" = u32, Path), ("idempotency-key" = String, Header)), responses((status = 200, body = BookingView), Problems), security(("session" = [])))]
+async fn confirm(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(booking): At<u32>,
+    Key(key): Key,
+) -> Result<impl IntoResponse, Problem> {
+    booking::confirm(&site, &session, BookingId(booking), &key).await.map(ok)
+}
+
+/// Gives a hold or booking back.
+#[utoipa::path(post, path = "/api/v1/bookings/{booking}/cancel", tag = "bookings", params(("booking" = u32, Path), ("idempotency-key" = String, Header)), responses((status = 200, body = BookingView), Problems), security(("session" = [])))]
+async fn cancel(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(booking): At<u32>,
+    Key(key): Key,
+) -> Result<impl IntoResponse, Problem> {
+    booking::cancel(&site, &session, BookingId(booking), &key).await.map(ok)
+}
+
+/// Where to move.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    /// The new slot.
+    slot: u32,
+}
+
+/// Moves a booking to another slot in one step: never without a place.
+#[utoipa::path(post, path = "/api/v1/bookings/{booking}/reschedule", tag = "bookings", params(("booking" = u32, Path), ("idempotency-key" = String, Header)), request_body = Move, responses((status = 200, body = BookingView), Problems), security(("session" = [])))]
+async fn reschedule(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(booking): At<u32>,
+    Key(key): Key,
+    Sent(to): Sent<Move>,
+) -> Result<impl IntoResponse, Problem> {
+    booking::reschedule(&site, &session, BookingId(booking), SlotId(to.slot), &key).await.map(ok)
+}

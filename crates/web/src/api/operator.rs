@@ -1,0 +1,64 @@
+//! `/api/v1/operator`: signing in, rooms, campaigns, the directory.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::extract::{Network, Operator, Sent};
+use super::openapi::Problems;
+use super::{Tree, created};
+use crate::actions::operator::{self, SignIn, StaffGiven};
+use crate::problem::Problem;
+use crate::site::Site;
+
+pub(super) mod campaigns;
+pub(super) mod directory;
+pub(super) mod rooms;
+
+pub(super) fn routes(tree: Tree) -> Tree {
+    let tree = tree
+        .post("/api/v1/operator/sessions", sign_in)
+        .delete("/api/v1/operator/sessions", sign_out)
+        .put("/api/v1/operator/password", set_password);
+    directory::routes(campaigns::routes(rooms::routes(tree)))
+}
+
+/// A reason, which everyone may read.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Because {
+    /// Why.
+    pub(super) reason: String,
+}
+
+/// Signs an operator in.
+#[utoipa::path(post, path = "/api/v1/operator/sessions", tag = "operator", request_body = SignIn, responses((status = 201, body = StaffGiven), Problems))]
+async fn sign_in(
+    State(site): State<Arc<Site>>,
+    Network(network): Network,
+    Sent(given): Sent<SignIn>,
+) -> Result<impl IntoResponse, Problem> {
+    operator::sign_in(&site, &given, network).await.map(created)
+}
+
+/// Ends the session before its time.
+#[utoipa::path(delete, path = "/api/v1/operator/sessions", tag = "operator", responses((status = 204), Problems), security(("staff" = [])))]
+async fn sign_out(State(site): State<Arc<Site>>, Operator(staff): Operator) -> Result<StatusCode, Problem> {
+    operator::sign_out(&site, &staff).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes one's own password: 12 to 1,000 bytes.
+#[utoipa::path(put, path = "/api/v1/operator/password", tag = "operator", request_body = SignIn, responses((status = 204), Problems), security(("staff" = [])))]
+async fn set_password(
+    State(site): State<Arc<Site>>,
+    Operator(staff): Operator,
+    Sent(given): Sent<SignIn>,
+) -> Result<StatusCode, Problem> {
+    operator::set_password(&site, &staff, &given.name, &given.password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,85 @@
+//! What machines ask of the service itself: is it alive, is it ready, how is it, and what
+//! does it speak.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::openapi::{self, Problems};
+use super::{Tree, ok};
+use crate::problem::Problem;
+use crate::site::Site;
+
+pub(super) fn routes(tree: Tree) -> Tree {
+    tree.get("/healthz", show_alive)
+        .get("/readyz", show_ready)
+        .get("/metrics", show_metrics)
+        .get("/openapi.json", show_document)
+}
+
+/// Alive: the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = String, content_type = "text/plain"), Problems))]
+async fn show_alive() -> &'static str {
+    "alive\n"
+}
+
+/// How the node is.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    /// The position of the last record applied.
+    position: u64,
+    /// Requests waiting in the mailbox.
+    waiting: usize,
+    /// Requests that may wait.
+    waiting_max: usize,
+    /// The last instant stamped.
+    time_ms: u64,
+    /// Writes in flight.
+    writes_in_flight: u32,
+    /// Writes that may be in flight now.
+    writes_max: u32,
+}
+
+/// Ready: changes can be taken. 503 while stopping or while the disk is full.
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = Ready), Problems))]
+async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, Problem> {
+    let status = site.node.status();
+    if status.stopped {
+        return Err(jari_node::Rejected::Stopping.into());
+    }
+    if status.disk_full {
+        return Err(jari_node::Rejected::DiskFull { retry_after_ms: 5_000 }.into());
+    }
+    Ok(ok(Ready {
+        position: status.position,
+        waiting: status.waiting,
+        waiting_max: status.waiting_max,
+        time_ms: status.time.0,
+        writes_in_flight: site.shed.in_flight(),
+        writes_max: site.shed.limit(),
+    }))
+}
+
+/// The metrics, as Prometheus reads them.
+#[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String, content_type = "text/plain"), Problems))]
+async fn show_metrics(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let render = site.options.metrics.as_ref().ok_or_else(Problem::not_found)?;
+    let mut response = render().into_response();
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200, description = "OpenAPI 3.1"), Problems))]
+async fn show_document() -> Response {
+    let mut response = openapi::document().to_owned().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    response
+}

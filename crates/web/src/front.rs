@@ -1,0 +1,198 @@
+//! What stands before the routes: the room document's fast path, shedding, time limits,
+//! panics, security headers.
+//!
+//! A poll of a room's document never gets further than this module: it is matched by its
+//! path, answered from the published bytes and goes out with two headers. A write meets
+//! the limit on writes in flight before its body is read. Everything else goes on to the
+//! routes and comes back with the security headers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{Either, Full};
+use jari_core::ids::RoomId;
+use tower::ServiceExt;
+
+use crate::problem::Problem;
+use crate::site::Site;
+use crate::{api, pages};
+
+/// Bytes of a body at the most; bulk requests of the operator have their own limit.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// A request is answered within this time, or its sender is told to come back.
+const REQUEST_TIME: Duration = Duration::from_secs(15);
+const ROOMS: &str = "/api/v1/rooms/";
+const NOW: &str = "/now";
+
+/// What goes out: published bytes as they are, or what a route made.
+pub type FrontBody = Either<Full<Bytes>, Body>;
+
+/// All routes: the API, and pages for everything else.
+pub fn router(site: Arc<Site>) -> Router {
+    let pages = pages::routes(&site).with_state(Arc::clone(&site));
+    let limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
+    api::routes().with_state(site).fallback_service(pages).layer(limit)
+}
+
+/// See the module's documentation. Cheap to clone.
+#[derive(Clone)]
+pub struct Front {
+    site: Arc<Site>,
+    routes: Router,
+}
+
+impl Front {
+    /// The front of a site.
+    #[must_use]
+    pub fn new(site: Arc<Site>) -> Front {
+        Front { routes: router(Arc::clone(&site)), site }
+    }
+
+    /// Answers a request, whatever it is.
+    pub async fn answer<B>(&self, request: Request<B>) -> http::Response<FrontBody>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if let Some(document) = self.room_document(request.method(), request.uri().path()) {
+            return document.map(|bytes| Either::Left(Full::new(bytes)));
+        }
+        let write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let permit = write.then(|| self.site.shed.admit());
+        if let Some(None) = permit {
+            metrics::counter!("jari_shed_total").increment(1);
+            return shed(&request).map(Either::Right);
+        }
+        let mut response = self.routed(request.map(Body::new)).await;
+        drop(permit);
+        secure(response.headers_mut());
+        response.map(Either::Right)
+    }
+
+    fn room_document(&self, method: &Method, path: &str) -> Option<http::Response<Bytes>> {
+        let room = path.strip_prefix(ROOMS)?.strip_suffix(NOW)?;
+        // `parse` alone would let a sign through.
+        if *method != Method::GET || !room.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        api::document_of(&self.site, RoomId(room.parse().ok()?))
+    }
+
+    /// A panic or a request that takes too long ends that request only.
+    async fn routed(&self, request: Request<Body>) -> Response {
+        let routes = self.routes.clone();
+        let answered = CatchPanic(Box::pin(routes.oneshot(request)));
+        match tokio::time::timeout(REQUEST_TIME, answered).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(Panicked)) => {
+                tracing::error!("a request panicked");
+                metrics::counter!("jari_panics_total").increment(1);
+                Problem::ours(
+                    "This request failed here. What was confirmed is stored; look before you try again.",
+                )
+                .into_response()
+            }
+            Err(_) => slow().into_response(),
+        }
+    }
+}
+
+/// A future whose panic becomes an answer.
+struct CatchPanic<F>(std::pin::Pin<Box<F>>);
+
+struct Panicked;
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let inner = &mut self.0;
+        // The request's own state is dropped after a panic; what is shared is guarded by
+        // locks that survive it or by the node's own rule that a panic ends the process.
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(context)));
+        match polled {
+            Ok(std::task::Poll::Ready(output)) => std::task::Poll::Ready(Ok(output)),
+            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
+            Err(_) => std::task::Poll::Ready(Err(Panicked)),
+        }
+    }
+}
+
+fn slow() -> Problem {
+    Problem::busy(
+        "slow",
+        "This takes too long",
+        "The answer took more than 15 seconds. If this was a change, it may still have been made: send the same \
+         request with the same key, and it is never done twice.",
+        2_000,
+    )
+}
+
+/// Said to those who are shed: constants, and where a page's form came from.
+fn shed<B>(request: &Request<B>) -> Response {
+    if request.uri().path().starts_with("/api/") {
+        let detail = "More people are here than can be served this second. Nothing was changed; your place and your \
+                      bookings are safe. Send the same request with the same key again in a moment.";
+        return Problem::busy("overloaded", "Too many requests at once", detail, 1_000).into_response();
+    }
+    let mut response = Response::new(Body::from(FULL_PAGE));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    if let Some(refresh) = form_page(request.headers()) {
+        headers.insert(REFRESH, refresh);
+    }
+    secure(headers);
+    response
+}
+
+/// The page that a form was sent from, if it is one of ours: it loads again by itself,
+/// as the form's own address often shows nothing.
+fn form_page(headers: &HeaderMap) -> Option<HeaderValue> {
+    let referer: http::Uri = headers.get(header::REFERER)?.to_str().ok()?.parse().ok()?;
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let path = referer.path();
+    (referer.authority()?.as_str() == host && !path.starts_with("//"))
+        .then(|| HeaderValue::from_str(&format!("5; url={path}")).ok())
+        .flatten()
+}
+
+const REFRESH: HeaderName = HeaderName::from_static("refresh");
+
+/// The page of those who are shed. Cookies stay as they are, so a place is kept.
+pub(crate) const FULL_PAGE: &str = "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\">\
+<meta name=\"viewport\" content=\"width=device-width\"><title>자리 Jari</title>\
+<h1>잠시만 기다려 주세요</h1>\
+<p>지금 한꺼번에 많은 분이 오셨습니다. 바뀐 것은 없으며, 순번과 예약은 안전하게 보관되어 있습니다. 몇 초 뒤에 다시 시도해 주세요.</p>\
+<div lang=\"en\"><h1>One moment, please</h1><p>Very many people are here at once. Nothing was changed; your place and \
+your bookings are safe. Please try again in a few seconds.</p></div></html>\n";
+
+/// Headers for everything that a browser may show. A route's own choice stays.
+fn secure(headers: &mut HeaderMap) {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

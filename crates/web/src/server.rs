@@ -1,0 +1,193 @@
+//! The server: accepts connections, speaks HTTP/1.1, ends in good order.
+//!
+//! Everything is bounded: connections, their headers and the time to send them, bodies,
+//! the time of a request. Beyond the connection limit a caller gets one canned answer that
+//! says when to come back, and the connection ends.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::front::{FULL_PAGE, Front, FrontBody};
+use crate::network::Peer;
+use crate::site::Site;
+use crate::tasks;
+
+/// Settings of a server.
+#[derive(Copy, Clone, Debug)]
+pub struct ServerOptions {
+    /// Connections at once; an idle one holds some 20 kB.
+    pub connections_max: usize,
+    /// The time in which a request's headers must arrive.
+    pub headers_time: Duration,
+    /// Headers of a request.
+    pub headers_max: usize,
+    /// Bytes of a request's head.
+    pub head_bytes_max: usize,
+    /// The time that requests in flight have to end when the server stops.
+    pub stop_time: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions {
+            connections_max: 32_768,
+            headers_time: Duration::from_secs(5),
+            headers_max: 64,
+            head_bytes_max: 16 * 1024,
+            stop_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Callers beyond the limit who are told so at once; more than these are hung up on.
+const TURNED_AWAY_MAX: usize = 256;
+/// How long one of them may take.
+const TURN_AWAY_TIME: Duration = Duration::from_secs(1);
+/// Nothing can be accepted for so long after the system refused a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves a site until `stop` ends, then lets what is in flight end.
+///
+/// # Errors
+///
+/// When the listener itself breaks.
+pub async fn serve(
+    site: Arc<Site>,
+    listener: TcpListener,
+    options: ServerOptions,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let _tasks = tasks::start(&site);
+    let front = Front::new(site);
+    let http = http_of(&options);
+    let places = Arc::new(Semaphore::new(options.connections_max));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let stopping = watch::Sender::new(false);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                // Mostly too many open files: those that end make room.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => {
+                let connection = Connection { front: front.clone(), peer: Peer(peer.ip()), _place: place };
+                tokio::spawn(connection.run(http.clone(), stream, stopping.subscribe()));
+            }
+            Err(_) => turn_away(stream, &turned_away),
+        }
+    }
+    drop(listener);
+    stopping.send_replace(true);
+    let all = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
+    if tokio::time::timeout(options.stop_time, places.acquire_many(all)).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+    Ok(())
+}
+
+fn http_of(options: &ServerOptions) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(options.headers_time)
+        .max_headers(options.headers_max)
+        .max_buf_size(options.head_bytes_max.max(8 * 1024))
+        .pipeline_flush(true)
+        .half_close(false);
+    http
+}
+
+/// One connection and the place it takes.
+struct Connection {
+    front: Front,
+    peer: Peer,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run(self, http: http1::Builder, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+        // An answer is written whole; waiting to fill a packet would only delay it.
+        let _ = stream.set_nodelay(true);
+        let Connection { front, peer, _place } = self;
+        let service = service_fn(move |request| answer(front.clone(), peer, request));
+        let stopping = async move { stopping.wait_for(|stopping| *stopping).await.is_ok() };
+        let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            _ = stopping => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::trace!(%error, "a connection ended early");
+        }
+    }
+}
+
+async fn answer(
+    front: Front,
+    peer: Peer,
+    mut request: Request<Incoming>,
+) -> Result<Response<FrontBody>, std::convert::Infallible> {
+    request.extensions_mut().insert(peer);
+    Ok(front.answer(request).await)
+}
+
+/// Reads what the caller says, so that the answer is not lost to a reset, and answers.
+fn turn_away(mut stream: TcpStream, turned_away: &Arc<Semaphore>) {
+    metrics::counter!("jari_turned_away_total").increment(1);
+    let Ok(permit) = Arc::clone(turned_away).try_acquire_owned() else {
+        return;
+    };
+    tokio::spawn(async move {
+        let _permit = permit;
+        let told = async {
+            let mut head = [0; 2048];
+            let read = stream.read(&mut head).await?;
+            stream.write_all(&full_answer(head[..read].starts_with(b"GET "))).await?;
+            stream.shutdown().await
+        };
+        // A caller who takes longer is hung up on.
+        let _ = tokio::time::timeout(TURN_AWAY_TIME, told).await;
+    });
+}
+
+/// The canned answer; a page that was only looked at loads again by itself.
+fn full_answer(looked_at: bool) -> Bytes {
+    let len = FULL_PAGE.len();
+    let refresh = if looked_at { "refresh: 5\r\n" } else { "" };
+    Bytes::from(format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html; charset=utf-8\r\nretry-after: 5\r\n{refresh}\
+         cache-control: no-store\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n{FULL_PAGE}"
+    ))
+}
+
+/// Errors of the connection that was to be accepted, not of the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,58 @@
+//! What runs beside the requests: messages to people, and health reports to rooms.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::site::Site;
+use crate::{effects, health};
+
+/// Effects are looked for this often; one look costs a read of two numbers.
+const EFFECTS_EVERY: Duration = Duration::from_millis(200);
+/// Health is reported this often, when there was traffic.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts the tasks. Dropping the set ends them.
+#[must_use]
+pub fn start(site: &Arc<Site>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(perform_effects(Arc::clone(site)));
+    tasks.spawn(report_health(Arc::clone(site)));
+    tasks
+}
+
+async fn perform_effects(site: Arc<Site>) {
+    let mut interval = every(EFFECTS_EVERY);
+    loop {
+        interval.tick().await;
+        loop {
+            match effects::perform(&site).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(problem) => {
+                    tracing::warn!(
+                        code = problem.code,
+                        "effects could not be reported done; they will come again"
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn report_health(site: Arc<Site>) {
+    let mut interval = every(HEALTH_EVERY);
+    loop {
+        interval.tick().await;
+        health::report(&site).await;
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
