@@ -1,0 +1,129 @@
+//! `jari drill`: replay an incident and judge the outcome.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use jari_drill::report::Report;
+use jari_drill::SimulateOptions;
+
+/// What can be asked of the drills.
+#[derive(Subcommand)]
+pub enum DrillCommand {
+    /// Say which drills there are and what happened on those days
+    List,
+    /// Run a drill, print its verdicts, write the report
+    Run(Run),
+}
+
+/// How a drill is run.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+enum Mode {
+    /// In virtual time, in this process: the whole country, with faults injected from a seed
+    Simulate,
+    /// Real HTTP against a running service, with a part of the country
+    Live,
+}
+
+/// Replays an incident and checks the promises: nothing lost, nothing given twice, a fair
+/// order that was recomputed, waiting that costs next to nothing, overload that bends.
+///
+/// Writes `report.json` and `report.html` (self-contained, with plots). Exit status 0 only
+/// when all verdicts hold. The same seed and commit replay a simulated run exactly.
+#[derive(Args)]
+pub struct Run {
+    /// A name from `jari drill list`
+    name: String,
+    /// How to run it
+    #[arg(long, value_enum, default_value = "simulate")]
+    mode: Mode,
+    /// The part of the country that comes: 1 is all of it [default: 1 simulated, live as much
+    /// as fits into about a minute]
+    #[arg(long)]
+    scale: Option<f64>,
+    /// Decides everything that chance decides
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Live: a running service, instead of one started for the drill. Its operator password and
+    /// a partner's secret are read from JARI_OPERATOR_PASSWORD and JARI_PARTNER_SECRET
+    #[arg(long)]
+    target: Option<String>,
+    /// Live: only as long as a test can wait
+    #[arg(long)]
+    tiny: bool,
+    /// Where the report goes [default: drills/NAME-MODE]
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+impl DrillCommand {
+    /// Does it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            DrillCommand::List => list(),
+            DrillCommand::Run(run) => run.run(),
+        }
+    }
+}
+
+fn list() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for drill in jari_drill::NAMES {
+        let about = jari_drill::history::evening(drill).map_or("", |evening| evening.about);
+        writeln!(out, "{drill}\n    {about}\n")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Run {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        if !jari_drill::NAMES.contains(&self.name.as_str()) {
+            bail!("there is no drill {:?}; `jari drill list` says which there are", self.name);
+        }
+        let (report, default_dir) = match self.mode {
+            Mode::Simulate => (self.simulate()?, format!("drills/{}-simulate", self.name)),
+            Mode::Live => (self.live()?, format!("drills/{}-live", self.name)),
+        };
+        let dir = self.report.unwrap_or_else(|| PathBuf::from(default_dir));
+        report.write(&dir).with_context(|| format!("cannot write the report to {}", dir.display()))?;
+        report.print_summary(&mut std::io::stdout().lock())?;
+        println!("report: {}", Path::new(&dir).join("report.html").display());
+        Ok(if report.all_pass() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn simulate(&self) -> anyhow::Result<Report> {
+        let progress = |progress: jari_drill::Progress| {
+            let jari_drill::Progress { at_s, ends_s, waiting, booked } = progress;
+            let (minute, minutes) = (at_s / 60.0, ends_s / 60.0);
+            eprint!("\rminute {minute:>4.0} of {minutes:.0}  in line {waiting:>8}  booked {booked:>8}");
+        };
+        let options = SimulateOptions {
+            scale: self.scale.unwrap_or(1.0),
+            seed: self.seed,
+            progress: &progress,
+            command: self.command(),
+        };
+        let report = jari_drill::simulate(&self.name, &options);
+        eprintln!();
+        report
+    }
+
+    /// The command that repeats this run.
+    fn command(&self) -> String {
+        let mode = if self.mode == Mode::Live { "live" } else { "simulate" };
+        let mut command = format!("jari drill run {} --mode {mode} --seed {}", self.name, self.seed);
+        if let Some(scale) = self.scale {
+            command.push_str(&format!(" --scale {scale}"));
+        }
+        if self.tiny {
+            command.push_str(" --tiny");
+        }
+        command
+    }
+
+    fn live(&self) -> anyhow::Result<Report> {
+        bail!("live is being wired")
+    }
+}

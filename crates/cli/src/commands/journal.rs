@@ -1,0 +1,166 @@
+//! `jari journal`: look into a journal without changing it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jari_core::{Outcome, State, Time, invariants, step};
+use jari_journal::{Entry, VerifyError};
+use jari_node::snapshots::Snapshots;
+use jari_wire::{record, snapshot};
+
+use super::draw::hex;
+
+/// What can be asked of a journal.
+#[derive(Subcommand)]
+pub enum JournalCommand {
+    /// Walk a journal, check every record and hash, and replay it
+    Verify(Verify),
+}
+
+/// Walks the journal of a data directory (or a journal directory itself) read-only: every
+/// checksum, the hash chain, every record's content; replays all of it and checks the
+/// invariants. Prints how many records there are, the chain hash and the state hash: two
+/// copies with the same hashes hold the same history.
+///
+/// Exit status 1 if anything is wrong, with the place of the damage and what to do.
+#[derive(Args)]
+pub struct Verify {
+    /// A data directory or its journal
+    dir: PathBuf,
+    /// Also print each record: position, time, commands, refusals
+    #[arg(long)]
+    records: bool,
+}
+
+impl JournalCommand {
+    /// Does it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let JournalCommand::Verify(verify) = self;
+        verify.run()
+    }
+}
+
+/// The replay so far.
+struct Replay {
+    state: State,
+    /// Records up to here are in the snapshot that the replay began with.
+    from: u64,
+    commands: u64,
+    refusals: BTreeMap<&'static str, u64>,
+    unreadable: Option<String>,
+}
+
+impl Verify {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let inner = self.dir.join("journal");
+        let dir = if inner.is_dir() { inner } else { self.dir.clone() };
+        let first = first_position(&dir)?;
+        let mut replay = self.replay_from(first)?;
+        let walked = jari_journal::verify(&dir, &mut |entry| replay.take(&entry, self.records));
+        let summary = match walked {
+            Ok(summary) => summary,
+            Err(error @ VerifyError::Damaged(_)) => {
+                println!("DAMAGED: {error}");
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        println!("segments      {}", summary.segments);
+        println!("records       {} ({} to {})", summary.records, summary.first, summary.head);
+        println!("torn tail     {} bytes", summary.torn_bytes);
+        println!("chain hash    {}", summary.chain);
+        if let Some(unreadable) = replay.unreadable {
+            println!("UNREADABLE: {unreadable}");
+            return Ok(ExitCode::FAILURE);
+        }
+        let data = replay.state.data();
+        println!("commands      {}", replay.commands);
+        for (reason, count) in &replay.refusals {
+            println!("  refused {reason:<22} {count}");
+        }
+        println!("state at      {} ms since 1970", data.time.0);
+        println!("bookings      {}", data.bookings.len());
+        println!("state hash    {}", hex(&snapshot::state_hash(data)));
+        if let Err(violation) = invariants::check(data) {
+            println!(
+                "BROKEN: invariant {}: {} (subject {})",
+                violation.invariant, violation.says, violation.subject
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        println!("invariants    all hold");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// An empty state if the journal is whole, else the newest snapshot: it must reach back
+    /// to the first record that is kept.
+    fn replay_from(&self, first: u64) -> anyhow::Result<Replay> {
+        let mut replay =
+            Replay { state: State::new(), from: 0, commands: 0, refusals: BTreeMap::new(), unreadable: None };
+        if first > 1 {
+            let newest = Snapshots::open(&self.dir.join("snapshots"))?.newest()?;
+            let Some((meta, data)) = newest.filter(|(meta, _)| meta.position + 1 >= first) else {
+                anyhow::bail!(
+                    "records before {first} were released, and no snapshot reaches that far: give the data \
+                     directory, with its snapshots"
+                );
+            };
+            println!("from snapshot {}", meta.position);
+            replay.from = meta.position;
+            replay.state = State::restore(data)
+                .map_err(|violation| anyhow::anyhow!("the snapshot breaks invariant {}", violation.invariant))?;
+        }
+        Ok(replay)
+    }
+}
+
+impl Replay {
+    fn take(&mut self, entry: &Entry<'_>, print: bool) {
+        if entry.position.0 <= self.from || self.unreadable.is_some() {
+            return;
+        }
+        let record = match record::decode(entry.payload) {
+            Ok(record) => record,
+            Err(error) => {
+                self.unreadable = Some(format!("record {}: {error}", entry.position));
+                return;
+            }
+        };
+        self.state.advance(record.head.at);
+        let mut refused = 0_u64;
+        for command in &record.commands {
+            if let Outcome::Refused(refusal) = step(&mut self.state, command, record.head.at) {
+                refused += 1;
+                *self.refusals.entry(refusal.reason.code()).or_default() += 1;
+            }
+        }
+        self.commands += record.commands.len() as u64;
+        if print {
+            let Time(at) = record.head.at;
+            println!(
+                "{:>12}  {at}  node {}  {} bytes  {} commands  {refused} refused  {}",
+                entry.position.0,
+                record.head.node,
+                entry.payload.len(),
+                record.commands.len(),
+                entry.chain
+            );
+        }
+    }
+}
+
+/// The position of the first record kept, by the name of the first segment.
+fn first_position(dir: &std::path::Path) -> anyhow::Result<u64> {
+    use anyhow::Context;
+    let mut first = None;
+    for entry in std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
+        let name = entry?.file_name();
+        let digits: String = name.to_string_lossy().chars().take_while(char::is_ascii_digit).collect();
+        if let Ok(position) = digits.parse::<u64>() {
+            first = Some(first.map_or(position, |first: u64| first.min(position)));
+        }
+    }
+    first.with_context(|| format!("{} holds no journal", dir.display()))
+}

@@ -1,0 +1,11 @@
+//! What can be typed after `jari`: one module a verb. A command gives its exit status:
+//! 0 when all is well, 1 when what was asked for does not hold, 2 when it could not be
+//! tried.
+
+pub mod demo;
+pub mod draw;
+pub mod drill;
+pub mod import;
+pub mod journal;
+pub mod keys;
+pub mod serve;

@@ -1,0 +1,46 @@
+//! `jari serve`: a service from a configuration file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::Config;
+use crate::home::Home;
+use crate::service::Service;
+
+/// Serves waiting rooms and campaigns from a data directory until Ctrl-C or SIGTERM.
+///
+/// The configuration is TOML; one line, `data = "/var/lib/jari"`, is enough. Printed at the
+/// start: the address, and at the very first start the operator's password, once.
+#[derive(Args)]
+pub struct Serve {
+    /// The configuration file
+    #[arg(long)]
+    config: PathBuf,
+}
+
+impl Serve {
+    /// Does it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let config = Config::read(&self.config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(&config))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let home = Home::open(&config.data)?;
+    // The keys come first: a journal must never be made without them.
+    home.keys()?;
+    let engine = home.engine(&config.journal)?;
+    let service = Service::start(config, &home, engine).await?;
+    println!("listening on http://{}", service.address);
+    if let Some(password) = &service.first_password {
+        println!("operator password: {password}");
+        println!("(shown once; sign in at http://{}/operator)", service.address);
+    }
+    service.until_stopped().await?;
+    service.stop().await
+}

@@ -1,0 +1,187 @@
+//! The configuration file of `jari serve`, TOML. Every setting has a default but the data
+//! directory; an unknown one is an error, so that a typing mistake cannot go unseen.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything that lasts is kept.
+    pub data: PathBuf,
+    /// Address and port of the pages and the API.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The zone in which times are shown.
+    #[serde(default = "default_zone")]
+    pub zone: String,
+    /// The address people see, for links in messages.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// Cookies travel over TLS only. Turn off for plain HTTP on this machine alone.
+    #[serde(default = "yes")]
+    pub secure_cookies: bool,
+    /// Proxies, addresses or networks, whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Shows every message, codes included, on a public page. Never on a real service.
+    #[serde(default)]
+    pub demo: bool,
+    /// See [`Journal`].
+    #[serde(default)]
+    pub journal: Journal,
+    /// See [`Limits`].
+    #[serde(default)]
+    pub limits: Limits,
+    /// Channels that book for their own users.
+    #[serde(default, rename = "partner")]
+    pub partners: Vec<Partner>,
+}
+
+/// How the journal is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Journal {
+    /// Which backend; `file` is the one there is.
+    pub kind: JournalKind,
+    /// Keep old segments as the audit trail, instead of removing what a snapshot covers.
+    pub keep_all: bool,
+    /// A segment's size in bytes.
+    pub segment_bytes_max: u64,
+    /// A snapshot after so many commands.
+    pub snapshot_every_commands: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Journal {
+            kind: JournalKind::File,
+            keep_all: true,
+            segment_bytes_max: 64 << 20,
+            snapshot_every_commands: 2_000_000,
+        }
+    }
+}
+
+/// Backends of the journal.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalKind {
+    /// Files in the data directory.
+    File,
+}
+
+/// Bounds on what is taken on at once.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections.
+    pub connections_max: usize,
+    /// Requests that may wait for the journal.
+    pub mailbox_max: usize,
+    /// Joins a second that one network (/24 or /48) gets without being slowed.
+    pub joins_per_second_per_network: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections_max: 20_000, mailbox_max: 16_384, joins_per_second_per_network: 50 }
+    }
+}
+
+/// A channel that books for its own users.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// Its public name.
+    pub name: String,
+    /// Its number, from 16; bookings remember it.
+    pub channel: u16,
+    /// BLAKE3 of its secret, hexadecimal: `jari keys partner` makes both.
+    pub secret_blake3: String,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_zone() -> String {
+    "Asia/Seoul".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Config {
+    /// Reads and checks a file. A relative data directory counts from the file's own.
+    pub fn read(path: &Path) -> anyhow::Result<Config> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut config = Config::parse(&text).with_context(|| format!("in {}", path.display()))?;
+        if let Some(dir) = path.parent() {
+            config.data = dir.join(&config.data);
+        }
+        Ok(config)
+    }
+
+    /// Parses and checks the text of a file.
+    pub fn parse(text: &str) -> anyhow::Result<Config> {
+        let config: Config = toml::from_str(text)?;
+        jiff::tz::TimeZone::get(&config.zone)
+            .with_context(|| format!("zone = {:?} is no zone of the IANA database", config.zone))?;
+        for partner in &config.partners {
+            partner.check()?;
+        }
+        let mut channels: Vec<u16> = config.partners.iter().map(|partner| partner.channel).collect();
+        channels.sort_unstable();
+        anyhow::ensure!(
+            channels.windows(2).all(|pair| pair[0] != pair[1]),
+            "two partners have the same channel: give each its own"
+        );
+        Ok(config)
+    }
+}
+
+impl Partner {
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.channel >= 16, "partner {:?}: channels count from 16", self.name);
+        self.secret_hash().map(|_| ())
+    }
+
+    /// The hash of its secret.
+    pub fn secret_hash(&self) -> anyhow::Result<[u8; 32]> {
+        crate::commands::draw::hex32(&self.secret_blake3)
+            .with_context(|| format!("partner {:?}: secret_blake3 must be 64 hexadecimal digits", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_is_a_whole_configuration() {
+        let config = Config::parse("data = \"/var/lib/jari\"").unwrap();
+        assert_eq!(config.listen.port(), 8080);
+        assert!(config.secure_cookies);
+        assert!(config.journal.keep_all);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, says) in [
+            ("", "data"),
+            ("data = \"x\"\nlissten = \"1.2.3.4:1\"", "lissten"),
+            ("data = \"x\"\nzone = \"Asia/Soul\"", "Asia/Soul"),
+            ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 3\nsecret_blake3 = \"\"", "from 16"),
+            ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 16\nsecret_blake3 = \"zz\"", "hexadecimal"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains(says), "{error:?} says {says:?}");
+        }
+    }
+}

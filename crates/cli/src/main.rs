@@ -1,0 +1,75 @@
+//! The one binary `jari`: configuration and wiring, nothing else.
+//!
+//! It must never decide what the crates below decide. Start reading at [`Cli`], then
+//! [`commands`]; [`home`] says what lies in a data directory.
+
+mod commands;
+mod config;
+mod country;
+mod geography;
+mod home;
+mod import;
+mod load;
+mod metrics;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A fair waiting room and a booking engine that never gives a place twice.
+///
+/// Try it: `jari demo`, then open the page it prints.
+#[derive(Parser)]
+#[command(name = "jari", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a made-up country that books at once; open the page it prints and stand in line
+    Demo(commands::demo::Demo),
+    /// Serve a waiting room and its campaigns
+    Serve(commands::serve::Serve),
+    /// Read clinics and slots from SMART Scheduling Links or CSV; check them, then load them
+    Import(commands::import::ImportCommand),
+    /// Replay an incident and judge the outcome
+    #[command(subcommand)]
+    Drill(commands::drill::DrillCommand),
+    /// Look into a journal
+    #[command(subcommand)]
+    Journal(commands::journal::JournalCommand),
+    /// Recompute the lobby's draw
+    #[command(subcommand)]
+    Draw(commands::draw::DrawCommand),
+    /// Handle the keys of a data directory
+    #[command(subcommand)]
+    Keys(commands::keys::KeysCommand),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log();
+    let ended = match cli.command {
+        Verb::Demo(demo) => demo.run(),
+        Verb::Serve(serve) => serve.run(),
+        Verb::Import(import) => import.run(),
+        Verb::Drill(drill) => drill.run(),
+        Verb::Journal(journal) => journal.run(),
+        Verb::Draw(draw) => draw.run(),
+        Verb::Keys(keys) => keys.run(),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("jari: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses what, `warn` and up by default.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,jari=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,126 @@
+//! A service brought up from a data directory: journal, node, site, server; and taken down
+//! in the opposite order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use jari_core::ids::ChannelId;
+use jari_node::snapshots::Snapshots;
+use jari_node::{Engine, Node, NodeOptions, SystemClock};
+use jari_web::actions::partner::PartnerCredential;
+use jari_web::problem::Problem;
+use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
+use jari_web::vault::Vault;
+use jari_web::{ServerOptions};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::home::Home;
+
+/// A service that answers requests.
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The operator's password, if this was the first start.
+    pub first_password: Option<String>,
+    /// The site.
+    pub site: Arc<Site>,
+    node: Node,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Service {
+    /// Brings a service up. The engine is given, so that a demo can fill it first.
+    pub async fn start(config: &Config, home: &Home, engine: Engine) -> anyhow::Result<Service> {
+        let keys = home.keys()?;
+        let node_options = NodeOptions {
+            mailbox_max: config.limits.mailbox_max,
+            snapshot_every_commands: config.journal.snapshot_every_commands,
+            snapshots: Some(Snapshots::open(&home.snapshots())?),
+            seeds: seed_source(keys.clone()),
+            ..NodeOptions::default()
+        };
+        let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
+        let vault = Vault::open(&home.vault(), keys.clone())?;
+        let first = vault.first_run().await.map_err(problem)?;
+        let site = Site::new(node.handle(), keys, vault, site_options(config)?)
+            .map_err(problem)?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; is another service there?", config.listen))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let options =
+            ServerOptions { connections_max: config.limits.connections_max, ..ServerOptions::default() };
+        let stopped = async {
+            // A service that is dropped stops as well.
+            let _ = stopped.await;
+        };
+        let server = tokio::spawn(jari_web::serve(Arc::clone(&site), listener, options, stopped));
+        let first_password = first.map(|first| first.password);
+        Ok(Service { address, first_password, site, node, stop, server })
+    }
+
+    /// Serves until a signal comes or the node ends by itself.
+    pub async fn until_stopped(&self) -> anyhow::Result<()> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let node = self.node.handle();
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+            () = node.stopped() => {}
+        }
+        Ok(())
+    }
+
+    /// Finishes what is under way, takes a last snapshot, ends.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        // If nobody listens the server has ended by itself, and says why.
+        let _ = self.stop.send(());
+        self.server.await??;
+        let node = self.node;
+        tokio::task::spawn_blocking(move || node.stop()).await??;
+        Ok(())
+    }
+}
+
+fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
+    let partner = |partner: &crate::config::Partner| {
+        Ok(PartnerCredential {
+            name: partner.name.clone(),
+            channel: ChannelId(partner.channel),
+            secret_hash: partner.secret_hash()?,
+        })
+    };
+    let proxies = config.trusted_proxies.iter().map(|text| {
+        IpNetwork::parse(text).with_context(|| format!("trusted_proxies: {text:?} is no address or network"))
+    });
+    let zone = jiff::tz::TimeZone::get(&config.zone)?;
+    let metrics = crate::metrics::install()?;
+    let defaults = SiteOptions::default();
+    let per_second = config.limits.joins_per_second_per_network;
+    Ok(SiteOptions {
+        demo: config.demo,
+        plain_http: !config.secure_cookies,
+        joins: jari_web::prefix::PrefixOptions {
+            joins_per_second: per_second,
+            burst: per_second.saturating_mul(10),
+            ..defaults.joins
+        },
+        trusted_proxies: proxies.collect::<anyhow::Result<_>>()?,
+        partners: config.partners.iter().map(partner).collect::<anyhow::Result<_>>()?,
+        utc_offset_min: (zone.to_offset(jiff::Timestamp::now()).seconds() / 60) as i16,
+        metrics: Some(metrics),
+        ..defaults
+    })
+}
+
+/// A problem as an error of the start.
+fn problem(problem: Problem) -> anyhow::Error {
+    anyhow::anyhow!("{}: {}", problem.title, problem.detail)
+}
