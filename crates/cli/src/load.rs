@@ -5,6 +5,7 @@
 
 use anyhow::{Context, bail, ensure};
 use jari_core::booking::{Campaign, ClinicConfig, SlotSpec};
+use jari_core::command::Text;
 use jari_core::ids::{CampaignId, ClinicId, CommandId, DeskId, VaccineId};
 use jari_core::{Body, Command, Outcome, Time, limits};
 use jari_node::Engine;
@@ -64,12 +65,14 @@ fn clinic_config(clinic: &ImportedClinic) -> anyhow::Result<ClinicConfig> {
             limits::TEXT_BYTES_MAX
         );
     }
+    // The directory lists every clinic somewhere; what a feed left out shows as a dash.
+    let or_dash = |text: &str| -> Text { if text.trim().is_empty() { "—".into() } else { text.into() } };
     Ok(ClinicConfig {
-        name: clinic.name.as_str().into(),
-        address: clinic.address.as_str().into(),
-        region: clinic.region.as_str().into(),
-        district: clinic.district.as_str().into(),
-        postcode: clinic.postcode.as_str().into(),
+        name: or_dash(&clinic.name),
+        address: or_dash(&clinic.address),
+        region: or_dash(&clinic.region),
+        district: or_dash(&clinic.district),
+        postcode: or_dash(&clinic.postcode),
         telephone: clinic.telephone.as_str().into(),
         latitude_e6: clinic.latitude_e6.unwrap_or(0),
         longitude_e6: clinic.longitude_e6.unwrap_or(0),

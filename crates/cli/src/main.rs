@@ -51,7 +51,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log();
+    start_log(matches!(cli.command, Verb::Serve(_)));
     let ended = match cli.command {
         Verb::Demo(demo) => demo.run(),
         Verb::Serve(serve) => serve.run(),
@@ -67,9 +67,11 @@ fn main() -> ExitCode {
     })
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses what, `warn` and up by default.
-fn start_log() {
+/// Logs go to standard error. `RUST_LOG` chooses what; without it a service tells what it
+/// does, and everything else only what is amiss.
+fn start_log(is_service: bool) {
+    let usual = if is_service { "info" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,jari=info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
