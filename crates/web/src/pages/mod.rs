@@ -1,12 +1,72 @@
 //! Citizens' pages and the operator's console.
+//!
+//! A page shows what `actions` answers, in the reader's language, with one thing to do.
+//! Every page works without scripts: forms are posted, and each post is answered with a
+//! redirect, so that reloading and going back repeat nothing. A page must never decide
+//! anything, show one person's data to another, or lose what someone wrote.
+//!
+//! Addresses and modules share names. Start reading at [`routes`], then [`room`] (the
+//! waiting page), [`caller`] (who asks) and [`failure`] (what went wrong).
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
 
 use crate::site::Site;
 
+pub mod assets;
+pub mod book;
+pub mod bookings;
+pub mod caller;
+pub mod failure;
+pub mod fairness;
+pub mod frame;
+pub mod home;
+pub mod identify;
+pub mod operator;
+pub mod outbox;
+pub mod poll;
+pub mod respond;
+pub mod room;
+pub mod views;
+pub mod words;
+
 /// All pages.
-pub fn routes() -> Router<Arc<Site>> {
-    Router::new()
+pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
+    let pages = Router::new()
+        .route("/", get(home::get_home))
+        .route("/rooms/{room}", get(room::get_room))
+        .route("/rooms/{room}/join", post(room::join_room))
+        .route("/rooms/{room}/enter", post(room::enter_room))
+        .route("/rooms/{room}/leave", post(room::leave_room))
+        .route("/rooms/{room}/fairness", get(fairness::get_fairness))
+        .route("/identify", get(identify::get_identify).post(identify::identify))
+        .route("/identify/code", get(identify::get_code).post(identify::confirm_code))
+        .route("/sign-out", post(identify::sign_out))
+        .route("/book/{campaign}", get(book::get_book))
+        .route("/book/{campaign}/desks/{desk}", get(book::get_desk))
+        .route("/book/{campaign}/hold", post(book::hold_place))
+        .route("/hold/{code}", get(bookings::get_hold))
+        .route("/hold/{code}/confirm", post(bookings::confirm_hold))
+        .route("/hold/{code}/release", post(bookings::release_hold))
+        .route("/bookings", get(bookings::get_bookings))
+        .route("/bookings/{code}", get(bookings::get_booking))
+        .route("/bookings/{code}/cancel", get(bookings::get_cancel).post(bookings::cancel_booking))
+        .route("/bookings/{code}/move", get(bookings::get_move).post(bookings::move_booking))
+        .route("/outbox", get(outbox::get_outbox))
+        .route("/operator", get(operator::get_overview))
+        .route("/operator/sign-in", post(operator::sign_in))
+        .route("/operator/sign-out", post(operator::sign_out))
+        .route("/operator/rooms/{room}", get(operator::get_room))
+        .route("/operator/rooms/{room}/{deed}", post(operator::do_room))
+        .route("/operator/campaigns/{campaign}", get(operator::get_campaign))
+        .route("/operator/campaigns/{campaign}/{deed}", post(operator::do_campaign))
+        .fallback(failure::not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(site), failure::as_page));
+    Router::new().route("/assets/{file}", get(assets::get_asset)).merge(pages)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The few files that pages fetch: one style sheet, one script, the operator's sheet.
+//!
+//! An address names the content (a hash is part of it), so a file may be kept for a
+//! year and is fetched once in a wait. Files are stripped and compressed once, at first
+//! use. It must never serve anything that is not listed here.
+
+use std::sync::LazyLock;
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::respond;
+
+/// One file as it is served.
+#[derive(Debug)]
+pub struct Asset {
+    /// Its address.
+    pub href: String,
+    /// Its media type.
+    media_type: &'static str,
+    /// Its bytes.
+    plain: Bytes,
+    /// Its bytes, compressed.
+    gzip: Bytes,
+}
+
+/// The files.
+#[derive(Debug)]
+pub struct Assets {
+    /// The style sheet of every page.
+    pub css: Asset,
+    /// The script of the pages that wait or count down.
+    pub js: Asset,
+    /// The operator's style sheet.
+    pub operator_css: Asset,
+}
+
+/// The files of this build.
+pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
+    const CSS: &str = "text/css; charset=utf-8";
+    const JS: &str = "text/javascript; charset=utf-8";
+    Assets {
+        css: asset("site", "css", CSS, include_str!("../../assets/site.css")),
+        js: asset("wait", "js", JS, include_str!("../../assets/wait.js")),
+        operator_css: asset("operator", "css", CSS, include_str!("../../assets/operator.css")),
+    }
+});
+
+fn asset(name: &str, extension: &str, media_type: &'static str, source: &str) -> Asset {
+    let plain = strip(source);
+    let hash = blake3::hash(plain.as_bytes()).to_hex();
+    let gzip = Bytes::from(respond::gzip(plain.as_bytes(), flate2::Compression::best()));
+    Asset {
+        href: format!("/assets/{name}-{}.{extension}", &hash[..10]),
+        media_type,
+        plain: plain.into(),
+        gzip,
+    }
+}
+
+/// Leaves out what only readers of the source need: indentation, empty lines, `/* */`
+/// comments and `//` comments that have their line to themselves. Our files hold no text
+/// that looks like one; a test would notice a broken script.
+fn strip(source: &str) -> String {
+    let mut stripped = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("/*") {
+        stripped.push_str(&rest[..start]);
+        rest = rest[start..].find("*/").map_or("", |end| &rest[start + end + 2..]);
+    }
+    stripped.push_str(rest);
+    let lines = stripped.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.collect::<Vec<&str>>().join("\n")
+}
+
+impl Asset {
+    /// Bytes on the wire when the client accepts gzip.
+    #[must_use]
+    pub fn gzip_bytes(&self) -> usize {
+        self.gzip.len()
+    }
+
+    fn response(&self, request: &HeaderMap) -> Response {
+        let compressed = respond::accepts_gzip(request);
+        let body = if compressed { self.gzip.clone() } else { self.plain.clone() };
+        let mut response = Response::new(Body::from(body));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if compressed {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+}
+
+/// `GET /assets/{file}`.
+///
+/// A page may outlive the build that made it (an old tab, two nodes during an update):
+/// a file of another build is answered with this build's, for a moment only.
+pub async fn get_asset(Path(file): Path<String>, request: HeaderMap) -> Response {
+    let assets = &*ASSETS;
+    let all = [&assets.css, &assets.js, &assets.operator_css];
+    let exact = all.iter().find(|asset| asset.href.strip_prefix("/assets/") == Some(&file));
+    if let Some(asset) = exact {
+        return asset.response(&request);
+    }
+    let name = |text: &str| text.split_once('-').map(|(name, _)| name.to_owned());
+    let alike = all.iter().find(|asset| asset.href.strip_prefix("/assets/").and_then(name) == name(&file));
+    match alike {
+        Some(asset) if name(&file).is_some() => {
+            let mut response = asset.response(&request);
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+            response
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripping_keeps_everything_but_comments_and_indentation() {
+        let source = "/* a\n b */\nx{y:z}\n\n  // only here\n  f('//kept');\n";
+        assert_eq!(strip(source), "x{y:z}\nf('//kept');");
+    }
+
+    #[test]
+    fn an_address_changes_with_the_content() {
+        let one = asset("a", "css", "text/css", "x{}");
+        let other = asset("a", "css", "text/css", "y{}");
+        assert_ne!(one.href, other.href);
+    }
+}

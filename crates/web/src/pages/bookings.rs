@@ -1,0 +1,276 @@
+//! Holds and bookings: confirm, see, cancel, move. Each page can be loaded again.
+
+use axum::extract::{Form, Path};
+use axum::response::Response;
+use http::StatusCode;
+use jari_core::Time;
+use jari_core::ids::{BookingId, SlotId};
+use jari_wire::token::Session;
+use serde::Deserialize;
+
+use super::book::{SlotForm, among_times};
+use super::caller::{Caller, Failed};
+use super::respond::{encode_query, see_other};
+use super::views::{self, BookingRow, Visit};
+use crate::actions::IdempotencyKey;
+use crate::actions::booking::{self, BookingStatus, BookingView};
+use crate::problem::Problem;
+
+/// A form about one booking.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BookingForm {
+    csrf: String,
+    key: String,
+}
+
+/// Who asks, which booking, and what is known of it.
+struct Asked {
+    session: Session,
+    id: BookingId,
+    view: BookingView,
+}
+
+/// Sends to the identity form whoever is not signed in, and brings them back.
+fn not_signed_in(caller: &Caller) -> Option<Response> {
+    caller.session().is_none().then(|| see_other(&format!("/identify?next={}", encode_query(&caller.path))))
+}
+
+fn asked(caller: &Caller, code: &str) -> Result<Asked, Problem> {
+    let session = caller.session_required()?;
+    let id = booking::by_code(&caller.site, code)?;
+    let view = booking::booking(&caller.site, &session, id)?;
+    Ok(Asked { session, id, view })
+}
+
+fn visit(caller: &Caller, booking: &BookingView) -> Visit {
+    let at = Time(booking.slot.starts_at_ms);
+    Visit {
+        when: caller.words.when(at),
+        machine: caller.words.machine(at),
+        clinic: booking.clinic.name.clone(),
+        address: booking.clinic.address.clone(),
+        telephone: booking.clinic.telephone.clone(),
+        campaign: booking.campaign_name.clone(),
+        vaccine: booking.slot.vaccine_name.clone(),
+        dose: booking.dose,
+        again: format!("/book/{}/desks/{}?day={}", booking.campaign, booking.slot.desk, booking.slot.date),
+    }
+}
+
+fn fresh_key() -> Result<String, Problem> {
+    Ok(IdempotencyKey::random()?.as_str().to_owned())
+}
+
+/// `GET /hold/{code}`: what is held, until when, and the one button that books it.
+///
+/// # Errors
+///
+/// `unidentified`, `booking_unknown`.
+pub async fn get_hold(caller: Caller, Path(code): Path<String>) -> Result<Response, Failed> {
+    if let Some(elsewhere) = not_signed_in(&caller) {
+        return Ok(elsewhere);
+    }
+    let Asked { view, .. } = asked(&caller, &code)?;
+    if view.status != BookingStatus::Held {
+        return Ok(see_other(&format!("/bookings/{}", view.code)));
+    }
+    let until = Time(view.until_ms);
+    let page = views::Hold {
+        f: caller.frame()?,
+        now_ms: view.now_ms,
+        until_ms: view.until_ms,
+        until: caller.words.clock_exact(until),
+        refresh_s: view.until_ms.saturating_sub(view.now_ms) / 1_000 + 1,
+        key: fresh_key()?,
+        key_release: fresh_key()?,
+        visit: visit(&caller, &view),
+        code: view.code,
+    };
+    caller.page(&page, StatusCode::OK)
+}
+
+/// `POST /hold/{code}/confirm`: books it. When the next page shows, it is durable.
+///
+/// # Errors
+///
+/// The machine's refusals. One that says it is booked already is no problem here.
+pub async fn confirm_hold(
+    caller: Caller,
+    Path(code): Path<String>,
+    Form(form): Form<BookingForm>,
+) -> Result<Response, Failed> {
+    caller.check_form(&form.csrf)?;
+    let asked = asked(&caller, &code)?;
+    let key = IdempotencyKey::parse(&form.key)?;
+    let confirmed = booking::confirm(&caller.site, &asked.session, asked.id, &key).await;
+    match confirmed {
+        Err(problem) if problem.code != "booking_confirmed" && problem.code != "hold_lapsed" => {
+            Err(problem.into())
+        }
+        _ => Ok(see_other(&format!("/bookings/{}", asked.view.code))),
+    }
+}
+
+/// `POST /hold/{code}/release`: gives the place back and shows the times again.
+///
+/// # Errors
+///
+/// The machine's refusals. A hold that is over already is no problem here.
+pub async fn release_hold(
+    caller: Caller,
+    Path(code): Path<String>,
+    Form(form): Form<BookingForm>,
+) -> Result<Response, Failed> {
+    caller.check_form(&form.csrf)?;
+    let asked = asked(&caller, &code)?;
+    if asked.view.status == BookingStatus::Booked {
+        // Two tabs: a booking is never cancelled by a button that spoke of a hold.
+        return Ok(see_other(&format!("/bookings/{}", asked.view.code)));
+    }
+    let key = IdempotencyKey::parse(&form.key)?;
+    let released = booking::cancel(&caller.site, &asked.session, asked.id, &key).await;
+    match released {
+        Err(problem) if problem.code != "hold_lapsed" && problem.code != "booking_cancelled" => {
+            Err(problem.into())
+        }
+        _ => Ok(see_other(&visit(&caller, &asked.view).again)),
+    }
+}
+
+/// `GET /bookings`.
+///
+/// # Errors
+///
+/// A passing problem of ours.
+pub async fn get_bookings(caller: Caller) -> Result<Response, Failed> {
+    let Some(session) = caller.session() else {
+        return Ok(see_other("/identify?next=/bookings"));
+    };
+    let rows = booking::my_bookings(&caller.site, &session).into_iter().map(|booking| {
+        let (state, class) = match booking.status {
+            BookingStatus::Held => ("status-held", "paused"),
+            BookingStatus::Booked => ("status-booked", "open"),
+            BookingStatus::Used => ("status-used", "closed"),
+            BookingStatus::Cancelled => ("status-cancelled", "closed"),
+            BookingStatus::Lapsed => ("status-lapsed", "closed"),
+        };
+        let area = if booking.status == BookingStatus::Held { "hold" } else { "bookings" };
+        BookingRow {
+            href: format!("/{area}/{}", booking.code),
+            when: caller.words.when(Time(booking.slot.starts_at_ms)),
+            clinic: booking.clinic.name,
+            campaign: booking.campaign_name,
+            state,
+            class,
+        }
+    });
+    let page = views::Bookings { f: caller.frame()?, rows: rows.collect() };
+    caller.page(&page, StatusCode::OK)
+}
+
+/// `GET /bookings/{code}`.
+///
+/// # Errors
+///
+/// `booking_unknown`, also for another person's.
+pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Response, Failed> {
+    if let Some(elsewhere) = not_signed_in(&caller) {
+        return Ok(elsewhere);
+    }
+    let Asked { view, .. } = asked(&caller, &code)?;
+    let (heading, lead) = match view.status {
+        BookingStatus::Held => ("held-title", "held-lead"),
+        BookingStatus::Booked => ("booked-title", "booked-lead"),
+        BookingStatus::Used => ("used-title", "used-lead"),
+        BookingStatus::Cancelled => ("cancelled-title", "cancelled-lead"),
+        BookingStatus::Lapsed => ("lapsed-title", "lapsed-lead"),
+    };
+    let page = views::Booking {
+        f: caller.frame()?,
+        heading,
+        lead,
+        booked: view.status == BookingStatus::Booked,
+        held: view.status == BookingStatus::Held,
+        used: view.status == BookingStatus::Used,
+        visit: visit(&caller, &view),
+        code: view.code,
+    };
+    caller.page(&page, StatusCode::OK)
+}
+
+/// `GET /bookings/{code}/cancel`: asks once.
+///
+/// # Errors
+///
+/// `booking_unknown`.
+pub async fn get_cancel(caller: Caller, Path(code): Path<String>) -> Result<Response, Failed> {
+    if let Some(elsewhere) = not_signed_in(&caller) {
+        return Ok(elsewhere);
+    }
+    let Asked { view, .. } = asked(&caller, &code)?;
+    if view.status != BookingStatus::Booked {
+        return Ok(see_other(&format!("/bookings/{}", view.code)));
+    }
+    let page = views::Cancel {
+        f: caller.frame()?,
+        key: fresh_key()?,
+        visit: visit(&caller, &view),
+        code: view.code,
+    };
+    caller.page(&page, StatusCode::OK)
+}
+
+/// `POST /bookings/{code}/cancel`.
+///
+/// # Errors
+///
+/// The machine's refusals. A booking that is cancelled already is no problem here.
+pub async fn cancel_booking(
+    caller: Caller,
+    Path(code): Path<String>,
+    Form(form): Form<BookingForm>,
+) -> Result<Response, Failed> {
+    caller.check_form(&form.csrf)?;
+    let asked = asked(&caller, &code)?;
+    let key = IdempotencyKey::parse(&form.key)?;
+    match booking::cancel(&caller.site, &asked.session, asked.id, &key).await {
+        Err(problem) if problem.code != "booking_cancelled" => Err(problem.into()),
+        _ => Ok(see_other(&format!("/bookings/{}", asked.view.code))),
+    }
+}
+
+/// `GET /bookings/{code}/move`: the same clinic's times; other clinics are one link away.
+///
+/// # Errors
+///
+/// `booking_unknown`.
+pub async fn get_move(caller: Caller, Path(code): Path<String>) -> Result<Response, Failed> {
+    if let Some(elsewhere) = not_signed_in(&caller) {
+        return Ok(elsewhere);
+    }
+    let Asked { view, .. } = asked(&caller, &code)?;
+    if view.status != BookingStatus::Booked {
+        return Ok(see_other(&format!("/bookings/{}", view.code)));
+    }
+    Ok(see_other(&format!("{}&move={}", visit(&caller, &view).again, view.code)))
+}
+
+/// `POST /bookings/{code}/move`: moves it in one step.
+///
+/// # Errors
+///
+/// The machine's refusals; the booking stays where it was.
+pub async fn move_booking(
+    caller: Caller,
+    Path(code): Path<String>,
+    Form(form): Form<SlotForm>,
+) -> Result<Response, Failed> {
+    caller.check_form(form.csrf())?;
+    let asked = asked(&caller, &code)?;
+    let slot = SlotId(form.slot);
+    match booking::reschedule(&caller.site, &asked.session, asked.id, slot, &form.key()?).await {
+        Ok(view) => Ok(see_other(&format!("/bookings/{}", view.code))),
+        Err(problem) => among_times(&caller, asked.view.campaign, slot, Some(asked.view.code), problem),
+    }
+}

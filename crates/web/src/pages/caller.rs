@@ -1,0 +1,324 @@
+//! Who asks for a page: their language, cookies and tokens, and how a page goes back.
+//!
+//! Everything in a cookie is signed by the service and opened here; what cannot be
+//! opened counts as absent, since a page's answer to a stale cookie is a fresh start.
+//! It must never put anything secret into a page or a log.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, header};
+use jari_core::ids::RoomId;
+use jari_core::{Reason, Refusal, Time};
+use jari_wire::token::{Csrf, Pass, Session, Slip, StaffSession, Ticket};
+
+use super::frame::Frame;
+use super::respond;
+use super::words::{Words, choose};
+use crate::carriers::{self, cookie};
+use crate::problem::{Expiring, Problem, expired};
+use crate::site::Site;
+
+const CHALLENGE: &str = "jari_challenge";
+const FORM: &str = "jari_form";
+const LANGUAGE: &str = "jari_lang";
+
+/// Forms count for so long after their page was made.
+const FORM_MS: u64 = 12 * 60 * 60 * 1000;
+/// What a form's token is for.
+const FORM_PURPOSE: &str = "page";
+/// How long a ticket, a language and the form cookie are kept by a browser.
+const KEPT_S: u64 = 30 * 24 * 60 * 60;
+
+/// A problem on its way to becoming a page.
+#[derive(Debug)]
+pub struct Failed(pub Problem);
+
+impl<P: Into<Problem>> From<P> for Failed {
+    fn from(problem: P) -> Failed {
+        Failed(problem.into())
+    }
+}
+
+/// The problem travels beside an empty body; `failure::as_page` makes the page.
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        response.extensions_mut().insert(self.0);
+        response
+    }
+}
+
+/// Whoever asks for a page.
+pub struct Caller {
+    /// The site.
+    pub site: Arc<Site>,
+    /// Their words.
+    pub words: Words,
+    /// Their network address.
+    pub network: IpAddr,
+    /// The address asked for, where it can be asked for again.
+    pub path: String,
+    headers: HeaderMap,
+    /// Binds forms to this browser.
+    form_cookie: String,
+    form_cookie_is_new: bool,
+    /// A language chosen just now, to be kept.
+    language_asked: bool,
+}
+
+impl FromRequestParts<Arc<Site>> for Caller {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Caller, Failed> {
+        Ok(Caller::of(parts, site)?)
+    }
+}
+
+impl Caller {
+    /// Reads who asks from the head of a request.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness to give.
+    pub fn of(parts: &Parts, site: &Arc<Site>) -> Result<Caller, Problem> {
+        let headers = parts.headers.clone();
+        let asked = query_value(parts.uri.query().unwrap_or_default(), "lang");
+        let kept = cookie(&headers, LANGUAGE);
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let lang = choose(asked, kept, accepted);
+        let known = cookie(&headers, FORM)
+            .filter(|text| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()));
+        let (form_cookie, form_cookie_is_new) = match known {
+            Some(known) => (known.to_owned(), false),
+            None => (crate::hex::encode(&crate::random::bytes::<16>()?), true),
+        };
+        Ok(Caller {
+            network: crate::network::address(parts, site),
+            path: if parts.method == Method::GET { path_without_lang(&parts.uri) } else { "/".to_owned() },
+            words: Words::new(lang, site.options.utc_offset_min),
+            language_asked: asked.is_some(),
+            site: Arc::clone(site),
+            headers,
+            form_cookie,
+            form_cookie_is_new,
+        })
+    }
+
+    /// The frame of this page.
+    ///
+    /// # Errors
+    ///
+    /// None today; a frame may come to need randomness.
+    pub fn frame(&self) -> Result<Frame, Problem> {
+        self.frame_at(&self.path)
+    }
+
+    /// The frame of a page that answers a form: its languages lead to `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::frame`].
+    pub fn frame_at(&self, path: &str) -> Result<Frame, Problem> {
+        let token = Csrf { ends_at: self.site.node.now().plus_ms(FORM_MS) };
+        Ok(Frame {
+            words: self.words.clone(),
+            path: path.to_owned(),
+            csrf: token.seal(&self.site.keys, &self.form_cookie, FORM_PURPOSE),
+            demo: self.site.options.demo,
+        })
+    }
+
+    /// Checks that a form came from one of our pages in this browser.
+    ///
+    /// # Errors
+    ///
+    /// `form_expired`, also for a token that was not made for this browser: loading the
+    /// page again mends both.
+    pub fn check_form(&self, token: &str) -> Result<(), Problem> {
+        let form = Csrf::open(token, &self.site.keys, &self.form_cookie, FORM_PURPOSE);
+        match form.map(|form| form.check(self.site.node.now())) {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Problem { status: StatusCode::FORBIDDEN, ..expired(Expiring::Form) }),
+        }
+    }
+
+    /// A page for this caller.
+    ///
+    /// # Errors
+    ///
+    /// A problem of ours when it cannot be rendered.
+    pub fn page(&self, template: &impl Template, status: StatusCode) -> Result<Response, Failed> {
+        let mut response = respond::page(template, status, &self.headers)?;
+        self.keep_basics(&mut response);
+        Ok(response)
+    }
+
+    /// Keeps what every page needs: the form cookie, a language just chosen.
+    pub(super) fn keep_basics(&self, response: &mut Response) {
+        if self.form_cookie_is_new {
+            self.set_cookie(response, FORM, &self.form_cookie, KEPT_S);
+        }
+        if self.language_asked {
+            self.set_cookie(response, LANGUAGE, self.words.lang.tag(), 12 * KEPT_S);
+        }
+    }
+
+    /// The ticket that this browser keeps for a room.
+    #[must_use]
+    pub fn ticket(&self, room: RoomId) -> Option<Ticket> {
+        carriers::ticket_of(&self.site, &self.headers, room)
+    }
+
+    /// The ticket, which must be there.
+    ///
+    /// # Errors
+    ///
+    /// `ticket_unknown`.
+    pub fn ticket_required(&self, room: RoomId) -> Result<Ticket, Problem> {
+        self.ticket(room).ok_or_else(|| Refusal { reason: Reason::TicketUnknown, detail: 0 }.into())
+    }
+
+    /// The pass that this browser keeps for a room, ended or not: an ended one is told
+    /// apart from none by what booking answers.
+    #[must_use]
+    pub fn pass(&self, room: RoomId) -> Option<Pass> {
+        let text = cookie(&self.headers, &carriers::pass_cookie(room))?;
+        Pass::open(text, &self.site.keys).ok().filter(|pass| pass.room == room)
+    }
+
+    /// The slip of a postponed join and from when it counts.
+    #[must_use]
+    pub fn slip(&self, room: RoomId) -> Option<(&str, Time)> {
+        let text = cookie(&self.headers, &carriers::slip_cookie(room))?;
+        let slip = Slip::open(text, &self.site.keys).ok().filter(|slip| slip.room == room)?;
+        (self.site.node.now() < slip.ends_at).then_some((text, slip.not_before))
+    }
+
+    /// Who is signed in.
+    #[must_use]
+    pub fn session(&self) -> Option<Session> {
+        carriers::session_of(&self.site, &self.headers)
+    }
+
+    /// Who is signed in; they must be.
+    ///
+    /// # Errors
+    ///
+    /// `unidentified`.
+    pub fn session_required(&self) -> Result<Session, Problem> {
+        self.session().ok_or_else(Problem::unidentified)
+    }
+
+    /// The operator's session.
+    ///
+    /// # Errors
+    ///
+    /// `staff_only`, `staff_session_expired`.
+    pub fn staff(&self) -> Result<StaffSession, Problem> {
+        carriers::staff_of(&self.site, &self.headers)
+    }
+
+    /// The challenge of a code that was asked for in this browser.
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        cookie(&self.headers, CHALLENGE).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// Keeps a ticket.
+    pub fn keep_ticket(&self, response: &mut Response, room: RoomId, token: &str) {
+        self.set_cookie(response, &carriers::slip_cookie(room), "", 0);
+        self.set_cookie(response, &carriers::ticket_cookie(room), token, KEPT_S);
+    }
+
+    /// Forgets a ticket.
+    pub fn drop_ticket(&self, response: &mut Response, room: RoomId) {
+        self.set_cookie(response, &carriers::ticket_cookie(room), "", 0);
+        self.set_cookie(response, &carriers::pass_cookie(room), "", 0);
+    }
+
+    /// Keeps the slip of a postponed join.
+    pub fn keep_slip(&self, response: &mut Response, room: RoomId, slip: &str) {
+        self.set_cookie(response, &carriers::slip_cookie(room), slip, KEPT_S);
+    }
+
+    /// Keeps a pass; it says itself when it ends.
+    pub fn keep_pass(&self, response: &mut Response, room: RoomId, token: &str) {
+        self.set_cookie(response, &carriers::pass_cookie(room), token, KEPT_S);
+    }
+
+    /// Keeps a session.
+    pub fn keep_session(&self, response: &mut Response, token: &str) {
+        self.set_cookie(response, carriers::SESSION_COOKIE, token, self.site.options.session_ms / 1000);
+    }
+
+    /// Forgets who is signed in.
+    pub fn drop_session(&self, response: &mut Response) {
+        self.set_cookie(response, carriers::SESSION_COOKIE, "", 0);
+    }
+
+    /// Keeps a challenge while its code counts.
+    pub fn keep_challenge(&self, response: &mut Response, token: &str) {
+        self.set_cookie(response, CHALLENGE, token, 600);
+    }
+
+    /// Forgets a challenge.
+    pub fn drop_challenge(&self, response: &mut Response) {
+        self.set_cookie(response, CHALLENGE, "", 0);
+    }
+
+    /// Keeps an operator's session, for the operator's pages only.
+    pub fn keep_staff(&self, response: &mut Response, token: &str) {
+        self.set_cookie(response, carriers::STAFF_COOKIE, token, self.site.options.staff_session_ms / 1000);
+    }
+
+    /// Forgets an operator's session.
+    pub fn drop_staff(&self, response: &mut Response) {
+        self.set_cookie(response, carriers::STAFF_COOKIE, "", 0);
+    }
+
+    /// The headers of the request.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    fn set_cookie(&self, response: &mut Response, name: &str, value: &str, max_age_s: u64) {
+        let line = carriers::set_cookie(&self.site, name, value, max_age_s);
+        response.headers_mut().append(header::SET_COOKIE, line);
+    }
+}
+
+/// The plain value of a query's first parameter of that name.
+fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
+
+/// The address without the language, so that the language links do not pile up.
+fn path_without_lang(uri: &http::Uri) -> String {
+    let kept: Vec<&str> = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("lang="))
+        .collect();
+    if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_link_keeps_the_rest_of_the_address() {
+        let path = |text: &'static str| path_without_lang(&http::Uri::from_static(text));
+        assert_eq!(path("/book/1?region=a&lang=en&x=1"), "/book/1?region=a&x=1");
+        assert_eq!(path("/?lang=ko"), "/");
+    }
+}

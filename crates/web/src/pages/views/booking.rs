@@ -1,0 +1,262 @@
+//! Who, where, when: the pages from the identity form to one's bookings.
+
+use askama::Template;
+
+use crate::pages::frame::Frame;
+
+/// The identity form, with what was written and what is wrong with it.
+#[derive(Template, Debug)]
+#[template(path = "identify.html")]
+pub struct Identify {
+    /// The frame.
+    pub f: Frame,
+    /// Where to go afterwards; a local path.
+    pub next: String,
+    /// The name as written.
+    pub name: String,
+    /// The year as written.
+    pub year: String,
+    /// The month as written.
+    pub month: String,
+    /// The day as written.
+    pub day: String,
+    /// The telephone number as written.
+    pub telephone: String,
+    /// Message beside the name.
+    pub error_name: Option<&'static str>,
+    /// Message beside the date.
+    pub error_birth: Option<&'static str>,
+    /// Message beside the telephone number.
+    pub error_telephone: Option<&'static str>,
+    /// Whether any field is marked.
+    pub any_error: bool,
+    /// What else went wrong.
+    pub problem: Option<String>,
+}
+
+/// The one-time code's form.
+#[derive(Template, Debug)]
+#[template(path = "code.html")]
+pub struct Code {
+    /// The frame.
+    pub f: Frame,
+    /// Where to go afterwards; a local path.
+    pub next: String,
+    /// Where the message went, masked.
+    pub telephone: String,
+    /// Message beside the code.
+    pub error_code: Option<&'static str>,
+    /// What else went wrong.
+    pub problem: Option<String>,
+}
+
+/// A list to choose one from: regions, districts, clinics.
+#[derive(Template, Debug)]
+#[template(path = "choose.html")]
+pub struct Choose {
+    /// The frame.
+    pub f: Frame,
+    /// What is chosen.
+    pub title: String,
+    /// One step back.
+    pub back: Option<String>,
+    /// Whether a booking is being moved.
+    pub moving: bool,
+    /// Why booking is paused.
+    pub reason: Option<String>,
+    /// The campaign's name.
+    pub campaign: String,
+    /// What was chosen before.
+    pub trail: Option<String>,
+    /// What there is.
+    pub rows: Vec<Choice>,
+    /// The rest of a long list.
+    pub next: Option<String>,
+}
+
+/// One thing to choose.
+#[derive(Debug)]
+pub struct Choice {
+    /// Where it leads.
+    pub href: String,
+    /// Its name.
+    pub name: String,
+    /// A second line.
+    pub line: Option<String>,
+    /// Free places.
+    pub free: u64,
+}
+
+/// A clinic's days and times.
+#[derive(Template, Debug)]
+#[template(path = "slots.html")]
+pub struct Slots {
+    /// The frame.
+    pub f: Frame,
+    /// The list of clinics.
+    pub back: String,
+    /// The clinic's name.
+    pub clinic: String,
+    /// Its address.
+    pub address: String,
+    /// Its telephone number; may be empty.
+    pub telephone: String,
+    /// The code of the booking that is being moved.
+    pub moving: Option<String>,
+    /// What went wrong with the last choice.
+    pub problem: Option<String>,
+    /// Why booking is paused.
+    pub reason: Option<String>,
+    /// Days with times.
+    pub days: Vec<DayChoice>,
+    /// The chosen day's name.
+    pub day_name: String,
+    /// Its times.
+    pub times: Vec<TimeChoice>,
+    /// Where a time is posted.
+    pub action: String,
+    /// This page, to come back to.
+    pub here: String,
+    /// The idempotency key.
+    pub key: String,
+    /// Doses of the course.
+    pub doses: u8,
+}
+
+/// A day to choose.
+#[derive(Debug)]
+pub struct DayChoice {
+    /// Where it leads.
+    pub href: String,
+    /// Its name.
+    pub name: String,
+    /// Free places.
+    pub free: u64,
+    /// Whether it is the one shown.
+    pub chosen: bool,
+}
+
+/// A time to choose.
+#[derive(Debug)]
+pub struct TimeChoice {
+    /// The slot.
+    pub id: u32,
+    /// The time of day.
+    pub time: String,
+    /// The instant.
+    pub machine: String,
+    /// The vaccine.
+    pub vaccine: String,
+    /// Free places.
+    pub free: u64,
+}
+
+/// When, where and what.
+#[derive(Debug)]
+pub struct Visit {
+    /// When, with the zone.
+    pub when: String,
+    /// The instant.
+    pub machine: String,
+    /// The clinic's name.
+    pub clinic: String,
+    /// Its address.
+    pub address: String,
+    /// Its telephone number; may be empty.
+    pub telephone: String,
+    /// The campaign's name.
+    pub campaign: String,
+    /// The vaccine.
+    pub vaccine: String,
+    /// The dose; 0 is not shown.
+    pub dose: u8,
+    /// Where to choose again.
+    pub again: String,
+}
+
+/// A hold: confirm it.
+#[derive(Template, Debug)]
+#[template(path = "hold.html")]
+pub struct Hold {
+    /// The frame.
+    pub f: Frame,
+    /// The hold's code.
+    pub code: String,
+    /// The service's clock, ms.
+    pub now_ms: u64,
+    /// Until when, ms.
+    pub until_ms: u64,
+    /// Until when.
+    pub until: String,
+    /// Without scripts: load again after so many seconds.
+    pub refresh_s: u64,
+    /// The confirmation's idempotency key.
+    pub key: String,
+    /// The release's idempotency key.
+    pub key_release: String,
+    /// When, where and what.
+    pub visit: Visit,
+}
+
+/// One booking.
+#[derive(Template, Debug)]
+#[template(path = "booking.html")]
+pub struct Booking {
+    /// The frame.
+    pub f: Frame,
+    /// The heading's message.
+    pub heading: &'static str,
+    /// The first sentence's message.
+    pub lead: &'static str,
+    /// Whether it is booked.
+    pub booked: bool,
+    /// Whether it is only held.
+    pub held: bool,
+    /// Whether the visit is over.
+    pub used: bool,
+    /// Its code.
+    pub code: String,
+    /// When, where and what.
+    pub visit: Visit,
+}
+
+/// Asks once before a cancellation.
+#[derive(Template, Debug)]
+#[template(path = "cancel.html")]
+pub struct Cancel {
+    /// The frame.
+    pub f: Frame,
+    /// The booking's code.
+    pub code: String,
+    /// The idempotency key.
+    pub key: String,
+    /// When, where and what.
+    pub visit: Visit,
+}
+
+/// The reader's bookings.
+#[derive(Template, Debug)]
+#[template(path = "bookings.html")]
+pub struct Bookings {
+    /// The frame.
+    pub f: Frame,
+    /// Newest first.
+    pub rows: Vec<BookingRow>,
+}
+
+/// A booking in the list.
+#[derive(Debug)]
+pub struct BookingRow {
+    /// Its page.
+    pub href: String,
+    /// When.
+    pub when: String,
+    /// The clinic.
+    pub clinic: String,
+    /// The campaign.
+    pub campaign: String,
+    /// What became of it.
+    pub state: &'static str,
+    /// The style of that.
+    pub class: &'static str,
+}

@@ -1,0 +1,165 @@
+//! The operator's pages as data.
+
+use askama::Template;
+
+use super::Standing;
+use crate::pages::frame::Frame;
+
+/// The sign-in form.
+#[derive(Template, Debug)]
+#[template(path = "operator/sign_in.html")]
+pub struct SignIn {
+    /// The frame.
+    pub f: Frame,
+    /// The name as written.
+    pub name: String,
+    /// What went wrong.
+    pub problem: Option<String>,
+}
+
+/// All rooms and campaigns with their figures.
+#[derive(Template, Debug)]
+#[template(path = "operator/overview.html")]
+pub struct Overview {
+    /// The frame.
+    pub f: Frame,
+    /// The moment shown.
+    pub now: String,
+    /// Waiting rooms.
+    pub rooms: Vec<Subject>,
+    /// Campaigns.
+    pub campaigns: Vec<Subject>,
+}
+
+/// One room or campaign, its figures and what can be done.
+#[derive(Template, Debug)]
+#[template(path = "operator/subject.html")]
+pub struct SubjectPage {
+    /// The frame.
+    pub f: Frame,
+    /// The moment shown.
+    pub now: String,
+    /// The room or campaign.
+    pub room: Subject,
+    /// Its own address.
+    pub here: String,
+    /// What the public sees.
+    pub public: String,
+    /// Why it is paused.
+    pub reason: Option<String>,
+    /// Whether something was just done.
+    pub done: bool,
+    /// What went wrong.
+    pub problem: Option<String>,
+    /// What can be done.
+    pub forms: Vec<OperatorForm>,
+}
+
+/// Asks once before something that many people feel.
+#[derive(Template, Debug)]
+#[template(path = "operator/confirm.html")]
+pub struct Confirm {
+    /// The frame.
+    pub f: Frame,
+    /// What is to be done.
+    pub what: &'static str,
+    /// To which room or campaign.
+    pub subject: String,
+    /// What that means.
+    pub consequence: &'static str,
+    /// The values, to be looked at once more.
+    pub shown: Vec<Figure>,
+    /// Where it is posted.
+    pub action: String,
+    /// Everything that was written, again.
+    pub hidden: Vec<Figure>,
+    /// The button.
+    pub go: &'static str,
+    /// The way back.
+    pub back: String,
+}
+
+/// A room or campaign.
+#[derive(Debug)]
+pub struct Subject {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub state: Standing,
+    /// Live figures.
+    pub figures: Vec<Figure>,
+}
+
+/// A name (a message's key, or a field's) and a value.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// The name.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+/// A form of the operator's.
+#[derive(Debug)]
+pub struct OperatorForm {
+    /// The last part of its address.
+    pub action: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What it means.
+    pub hint: &'static str,
+    /// Its button.
+    pub go: &'static str,
+    /// Whether it is confirmed once more.
+    pub dangerous: bool,
+    /// Its fields.
+    pub fields: Vec<Field>,
+}
+
+/// A field of a form.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Its label.
+    pub label: &'static str,
+    /// Its value.
+    pub value: String,
+    /// How it is written.
+    pub kind: FieldKind,
+}
+
+/// How a field is written.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum FieldKind {
+    /// One line.
+    Text,
+    /// Several lines.
+    Area,
+    /// A number.
+    Number,
+    /// A day and a time.
+    Time,
+}
+
+impl FieldKind {
+    /// Whether it has several lines.
+    #[must_use]
+    pub fn is_area(self) -> bool {
+        self == FieldKind::Area
+    }
+
+    /// Whether it is a number.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        self == FieldKind::Number
+    }
+
+    /// Whether it is a day and a time.
+    #[must_use]
+    pub fn is_time(self) -> bool {
+        self == FieldKind::Time
+    }
+}
