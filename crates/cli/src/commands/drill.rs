@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jari_drill::report::Report;
 use jari_drill::SimulateOptions;
+use jari_drill::live::{self, LiveOptions, Step};
 
 /// What can be asked of the drills.
 #[derive(Subcommand)]
@@ -124,6 +126,27 @@ impl Run {
     }
 
     fn live(&self) -> anyhow::Result<Report> {
-        bail!("live is being wired")
+        let progress = |step: &Step| match step {
+            Step::Phase(words) => eprintln!("\n{words}"),
+            Step::Second(progress) => {
+                let (second, counts) = (&progress.second, &progress.second.counts);
+                eprint!(
+                    "\r{:>4} s  in line {:>7}  inside {:>6}  booked {:>7}  {:>6} requests/s  p99 {:>7.1} ms",
+                    second.at_s, counts.waiting, counts.inside, counts.booked, second.requests, second.p99_ms
+                );
+            }
+        };
+        let options = LiveOptions {
+            target: self.target.clone(),
+            jari: std::env::current_exe().context("the path of this program is unknown")?,
+            scale: self.scale,
+            tiny: self.tiny,
+            seed: self.seed,
+            command: self.command(),
+            progress: Arc::new(progress),
+        };
+        let report = live::run(&self.name, &options);
+        eprintln!();
+        report
     }
 }
