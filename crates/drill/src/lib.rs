@@ -1,4 +1,22 @@
-//! drill
+//! Drills: the incidents of 2021 replayed, with verdicts.
+//!
+//! A drill replays an incident from the figures that were reported, checks what was promised with
+//! an auditor of its own, and writes a report with the historical outcome beside ours. It must
+//! never judge the service by the service's own rules, nor call a run passed that checked
+//! nothing.
+//!
+//! Start reading at [`scenario`] (what is replayed), then [`simulate`] (virtual time, the whole
+//! country, faults from a seed), [`auditor`] and [`report`].
 
+pub mod auditor;
 pub mod history;
+pub mod live;
 pub mod report;
+pub mod scenario;
+pub mod simulate;
+
+pub use scenario::{Scenario, describe};
+pub use simulate::{Progress, SimulateOptions, simulate};
+
+/// The drills that can be simulated.
+pub const NAMES: &[&str] = &[scenario::JULY.name, scenario::AUGUST.name];
