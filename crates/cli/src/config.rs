@@ -19,9 +19,6 @@ pub struct Config {
     /// The zone in which times are shown.
     #[serde(default = "default_zone")]
     pub zone: String,
-    /// The address people see, for links in messages.
-    #[serde(default)]
-    pub public_url: Option<String>,
     /// Cookies travel over TLS only. Turn off for plain HTTP on this machine alone.
     #[serde(default = "yes")]
     pub secure_cookies: bool,

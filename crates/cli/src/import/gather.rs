@@ -47,7 +47,6 @@ pub(super) struct SlotDraft {
 }
 
 pub(super) struct Gather {
-    pub skip_bad: bool,
     pub limits: Limits,
     pub zones: Zones,
     pub report: ImportReport,
@@ -66,7 +65,6 @@ pub(super) struct Gather {
 impl Gather {
     pub fn new(options: &ImportOptions) -> Gather {
         Gather {
-            skip_bad: options.skip_bad,
             limits: options.limits.clone(),
             zones: Zones::new(options.zone.clone()),
             report: ImportReport::default(),
