@@ -1,7 +1,7 @@
 //! The site: everything that a request may need, in one place, shared by all of them.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use jari_node::{Handle, SeedSource};
@@ -138,6 +138,8 @@ pub struct Site {
     pub(crate) codes: Codes,
     /// Free places by region, at most a second old.
     pub(crate) counts: ArcSwap<Counts>,
+    /// Held by the one request that works them out anew.
+    pub(crate) counting: Mutex<()>,
     /// Passwords that are checked at once: each takes 19 MB and a core.
     pub(crate) password_checks: Semaphore,
     /// What booking felt lately.
@@ -166,6 +168,7 @@ impl Site {
             slips: SpentSlips::default(),
             codes: Codes::new(options.codes_max),
             counts: ArcSwap::from_pointee(Counts::default()),
+            counting: Mutex::new(()),
             password_checks: Semaphore::new(2),
             health: Health::default(),
             shed: Shed::new(options.shed),

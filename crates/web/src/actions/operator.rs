@@ -30,7 +30,7 @@ pub const ROLE_OPERATOR: u8 = 1;
 /// Passwords that may wait to be checked.
 const SIGN_IN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// What an unknown name's password is compared with, so that names cannot be told by time.
-const NOBODY: &str =
+pub const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$L3hJkW9Zg1Qd9Yq0m8Qm0v3tq3Oe6cJ1wV1bq3b2Z0k";
 
 /// A name and a password.

@@ -4,7 +4,7 @@
 //! clinics is bounded, and free places of the clinics shown are read live.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 
 use jari_core::Data;
 use jari_core::booking::Slot;
@@ -325,14 +325,21 @@ fn distance_m(data: &Data, desk: DeskId, from: Position) -> Option<u32> {
     Some((2.0 * 6_371_000.0 * chord.sqrt().min(1.0).asin()) as u32)
 }
 
-/// Counts that are at most a second old. One request a second does the work.
+/// Counts that are at most about a second old. One request a second does the work; the
+/// others meanwhile get what there was.
 fn counts(site: &Site) -> Arc<Counts> {
     let current = site.counts.load_full();
     let now = site.node.now();
-    let fresh = now.since_ms(current.at) < COUNTS_MS && current.at <= now;
-    if fresh && current.at != Time(0) {
+    if current.at != Time(0) && current.at <= now && now.since_ms(current.at) < COUNTS_MS {
         return current;
     }
+    let _counting = match site.counting.try_lock() {
+        Ok(counting) => counting,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) if current.at != Time(0) => return current,
+        // Nothing was ever counted: this once, whoever asks counts for themselves.
+        Err(TryLockError::WouldBlock) => return Arc::new(count(site, now)),
+    };
     let fresh = Arc::new(count(site, now));
     site.counts.store(Arc::clone(&fresh));
     fresh

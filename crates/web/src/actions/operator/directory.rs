@@ -36,8 +36,7 @@ pub struct NewClinic {
     pub region: String,
     /// District or county.
     pub district: String,
-    /// Postcode.
-    #[serde(default)]
+    /// Postcode, as text.
     pub postcode: String,
     /// Telephone; may be empty.
     #[serde(default)]

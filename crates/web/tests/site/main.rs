@@ -1,0 +1,13 @@
+//! The site as its users meet it: the real front and routes over a node in memory, with a
+//! clock that stands until it is moved. Start reading at `harness`.
+
+mod abuse;
+mod booking;
+mod harness;
+mod identity;
+mod operator;
+mod pages_browser;
+mod pages_operator;
+mod pages_path;
+mod server;
+mod waiting;

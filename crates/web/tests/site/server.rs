@@ -1,0 +1,115 @@
+//! The server on a real socket: limits, overload, an orderly end.
+
+use std::net::SocketAddr;
+
+use jari_web::shed::ShedOptions;
+use jari_web::{ServerOptions, serve};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::harness::{TestSite, problem};
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+async fn run(site: &TestSite, options: ServerOptions) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async move {
+        let _ = stopped.await;
+    };
+    let serving = tokio::spawn(serve(site.site.clone(), listener, options, stopped));
+    Running { address, stop, serving }
+}
+
+async fn ask(stream: &mut TcpStream, text: &str) -> String {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests_and_the_end_is_orderly() {
+    let site = TestSite::new().await;
+    let server = run(&site, ServerOptions::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..3 {
+        let answer = ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn beyond_the_connection_limit_a_caller_is_told_when_to_come_back() {
+    let site = TestSite::new().await;
+    let server = run(&site, ServerOptions { connections_max: 1, ..ServerOptions::default() }).await;
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    ask(&mut first, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    let answer = ask(&mut second, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 5\r\nrefresh: 5\r\n"), "{answer}");
+    assert!(!answer.to_lowercase().contains("set-cookie"));
+    drop(first);
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn rubbish_on_the_wire_ends_its_own_connection_only() {
+    let site = TestSite::new().await;
+    let server = run(&site, ServerOptions::default()).await;
+    let headers = "x: y\r\n".repeat(100);
+    let cases = [
+        "\0\0\0\r\n\r\n".to_owned(),
+        "GET\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\n{headers}\r\n"),
+        "x".repeat(40_000),
+    ];
+    for case in cases {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        // The server may hang up before everything is written.
+        let _ = stream.write_all(case.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let answer = ask(&mut stream, "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn writes_beyond_the_limit_are_shed_and_the_rooms_document_is_not() {
+    let none = ShedOptions { writes_min: 0, writes_first: 0, writes_max: 0 };
+    let site = TestSite::with(|options| options.shed = none).await;
+    let reply = site.nobody().post("/api/v1/rooms/1/tickets", &json!({})).await;
+    assert_eq!(reply.problem(), problem(503, "overloaded"));
+    assert_eq!(reply.headers["retry-after"], "1");
+    let form =
+        site.nobody().saying("host", "jari.example").saying("referer", "https://jari.example/rooms/1?x=1");
+    let page = form.post("/rooms/1/join", &json!({})).await;
+    assert_eq!((page.status, page.headers["refresh"].to_str().unwrap()), (503, "5; url=/rooms/1"));
+    assert!(!page.headers.contains_key("set-cookie"));
+    let elsewhere =
+        form.saying("referer", "https://evil.example/rooms/1").post("/rooms/1/join", &json!({})).await;
+    assert!(!elsewhere.headers.contains_key("refresh"));
+    assert_eq!(site.nobody().get("/api/v1/rooms").await.status, 200);
+    // The operator can act above all when too many are here.
+    site.with_room(false, None).await;
+    assert_eq!(site.nobody().get("/api/v1/rooms/1/now").await.status, 200);
+}
