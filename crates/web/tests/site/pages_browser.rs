@@ -1,0 +1,154 @@
+//! A browser without scripts: cookies, links, forms, redirects. Every page it opens is
+//! checked for what all pages must keep.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jari_web::pages::respond::encode_query;
+
+use crate::harness::TestSite;
+
+/// See the module's documentation.
+pub struct Browser<'a> {
+    site: &'a TestSite,
+    language: &'static str,
+    cookies: BTreeMap<String, String>,
+    /// The address shown.
+    pub path: String,
+    /// The page shown.
+    pub html: String,
+    /// Its status.
+    pub status: u16,
+}
+
+impl<'a> Browser<'a> {
+    pub fn new(site: &'a TestSite, language: &'static str) -> Browser<'a> {
+        let (path, html) = (String::new(), String::new());
+        Browser { site, language, cookies: BTreeMap::new(), path, html, status: 0 }
+    }
+
+    /// Opens an address and follows where it leads.
+    pub async fn open(&mut self, path: &str) -> &mut Self {
+        self.send("GET", path, String::new()).await;
+        self
+    }
+
+    /// Follows the first link whose address contains `part`.
+    pub async fn follow(&mut self, part: &str) -> &mut Self {
+        let link =
+            attributes(&self.html, "<a ").map(|tag| value(tag, "href")).find(|href| href.contains(part));
+        let link = link.unwrap_or_else(|| panic!("no link to {part} on {}:\n{}", self.path, self.html));
+        self.open(&link).await
+    }
+
+    /// Sends the first form whose address contains `part`, with its hidden fields, its
+    /// first button's value and `fields`.
+    pub async fn submit(&mut self, part: &str, fields: &[(&str, &str)]) -> &mut Self {
+        let forms = self.html.split("<form ").skip(1).map(|rest| rest.split("</form>").next().unwrap());
+        let form = forms.into_iter().find(|form| value(form, "action").contains(part));
+        let form =
+            form.unwrap_or_else(|| panic!("no form for {part} on {}:\n{}", self.path, self.html)).to_owned();
+        let mut sent = BTreeMap::new();
+        for tag in attributes(&form, "<input ").filter(|tag| tag.contains("type=\"hidden\"")) {
+            sent.insert(value(tag, "name"), value(tag, "value"));
+        }
+        let button = attributes(&form, "<button ").next().filter(|tag| tag.contains("name="));
+        sent.extend(button.map(|tag| (value(tag, "name"), value(tag, "value"))));
+        sent.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.post(&value(&form, "action"), &sent).await
+    }
+
+    /// Posts fields, whatever form they are from.
+    pub async fn post(&mut self, path: &str, fields: &BTreeMap<String, String>) -> &mut Self {
+        let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encode_query(value)));
+        let body = pairs.collect::<Vec<String>>().join("&");
+        self.send("POST", path, body).await;
+        self
+    }
+
+    /// Asserts that the page says something.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.html.contains(text), "{} does not say {text}:\n{}", self.path, self.html);
+        self
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: String) {
+        let (mut method, mut path, mut body) = (method.to_owned(), path.to_owned(), body);
+        for _ in 0..6 {
+            let path_sent = path.split('#').next().unwrap().to_owned();
+            let cookies: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let actor = self.site.nobody().saying("accept-language", self.language);
+            let actor = actor.saying("cookie", cookies.join("; "));
+            let actor = actor.saying("content-type", "application/x-www-form-urlencoded");
+            let reply = actor.send(&method, &path_sent, Bytes::from(body)).await;
+            for line in reply.headers.get_all("set-cookie") {
+                let line = line.to_str().unwrap();
+                assert!(
+                    line.contains("HttpOnly") && line.contains("SameSite=Lax") && line.contains("Secure")
+                );
+                let (name, rest) = line.split_once('=').unwrap();
+                let kept = rest.split(';').next().unwrap().to_owned();
+                if line.contains("Max-Age=0") {
+                    self.cookies.remove(name)
+                } else {
+                    self.cookies.insert(name.into(), kept)
+                };
+            }
+            if reply.status == 303 {
+                path = reply.headers["location"].to_str().unwrap().to_owned();
+                (method, body) = ("GET".to_owned(), String::new());
+                continue;
+            }
+            self.status = reply.status;
+            self.path = path;
+            self.html = String::from_utf8(reply.body.to_vec()).unwrap();
+            let policy = reply.headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+            self.check_page();
+            return;
+        }
+        panic!("redirects go round in circles at {path}");
+    }
+
+    /// One heading of the first rank, ranks in order, a main part, a label for every
+    /// field, nothing inline, a language.
+    fn check_page(&self) {
+        let (html, path) = (&self.html, &self.path);
+        assert!(html.starts_with("<!doctype html>"), "{path} is no page: {html}");
+        assert!(html.contains("<html lang=\"ko\"") || html.contains("<html lang=\"en\""), "{path}");
+        assert_eq!(html.matches("<h1").count(), 1, "{path} has one first heading:\n{html}");
+        assert_eq!(html.matches("<main id=\"main\"").count(), 1, "{path}");
+        let ranks = html.match_indices("<h").filter_map(|(at, _)| html[at + 2..at + 3].parse::<u8>().ok());
+        let mut last = 0;
+        for rank in ranks {
+            assert!(rank <= last + 1, "{path} leaves out a rank of headings");
+            last = rank;
+        }
+        for inline in [" style=", " onclick=", " onload=", "<style", "<script>", "javascript:"] {
+            assert!(!html.contains(inline), "{path} has {inline}");
+        }
+        let fields = ["<input ", "<select ", "<textarea "].into_iter().flat_map(|tag| attributes(html, tag));
+        for tag in fields.filter(|tag| !tag.contains("type=\"hidden\"")) {
+            let label = format!("for=\"{}\"", value(tag, "id"));
+            assert!(html.contains(&label), "{path}: no label for {tag}");
+        }
+        let posts = html.matches("method=\"post\"").count();
+        assert_eq!(posts, html.matches("name=\"csrf\"").count(), "{path}: every form carries its token");
+    }
+}
+
+/// The insides of all tags that begin with `start`.
+fn attributes<'h>(html: &'h str, start: &'h str) -> impl Iterator<Item = &'h str> {
+    html.split(start).skip(1).map(|rest| rest.split('>').next().unwrap())
+}
+
+/// An attribute's value, unescaped.
+fn value(tag: &str, name: &str) -> String {
+    let marked = format!("{name}=\"");
+    let Some((_, rest)) = tag.split_once(&marked) else { return String::new() };
+    let raw = rest.split('"').next().unwrap();
+    let signs = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    signs.iter().fold(raw.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}

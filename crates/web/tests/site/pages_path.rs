@@ -1,0 +1,210 @@
+//! The pages without scripts: the whole path of a citizen in both languages, and what
+//! must never be lost on it.
+
+use std::collections::BTreeMap;
+
+use crate::harness::{OPENS_AT, TestSite, telephone};
+use crate::pages_browser::Browser;
+
+async fn opened(site: &TestSite) {
+    site.make_campaign(Some(1), 2).await;
+    site.with_room(false, Some(1)).await;
+}
+
+/// Takes a number before the opening and waits until it is called.
+async fn called<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
+    let mut browser = Browser::new(site, language);
+    browser.open("/rooms/1").await.submit("/join", &[]).await;
+    site.at(OPENS_AT).await;
+    for second in 1..=5 {
+        site.at(OPENS_AT + second * 1_000).await;
+    }
+    browser.open("/rooms/1").await;
+    browser
+}
+
+/// Writes who they are and the code that was sent.
+async fn identify(site: &TestSite, browser: &mut Browser<'_>, number: u32) {
+    let telephone = telephone(number);
+    let form = [
+        ("name", "김하늘"),
+        ("year", "1964"),
+        ("month", "3"),
+        ("day", "7"),
+        ("telephone", telephone.as_str()),
+    ];
+    browser.submit("/identify", &form).await;
+    assert_eq!(browser.status, 200, "{}", browser.html);
+    let code = site.code_for(number).await;
+    browser.submit("/identify/code", &[("code", &code)]).await;
+    assert_eq!(browser.status, 200, "{}", browser.html);
+}
+
+struct Said {
+    language: &'static str,
+    number: &'static str,
+    go_in: &'static str,
+    birth: &'static str,
+    held: &'static str,
+    booked: &'static str,
+    cancelled: &'static str,
+}
+
+const SAID: [Said; 2] = [
+    Said {
+        language: "ko-KR,ko;q=0.9,en;q=0.5",
+        number: "내 번호",
+        go_in: "들어가기",
+        birth: "있는 날짜인지 봐 주세요",
+        held: "아직 예약된 것이 아닙니다",
+        booked: "예약되었습니다",
+        cancelled: "취소되었습니다",
+    },
+    Said {
+        language: "en-GB,en;q=0.9",
+        number: "Your number",
+        go_in: "Go in",
+        birth: "Please check the date",
+        held: "Nothing is booked yet",
+        booked: "Your booking is stored",
+        cancelled: "Cancelled",
+    },
+];
+
+#[tokio::test]
+async fn a_person_waits_identifies_chooses_holds_confirms_moves_and_cancels() {
+    for said in SAID {
+        let site = TestSite::new().await;
+        opened(&site).await;
+        let mut browser = Browser::new(&site, said.language);
+        browser.open("/").await.follow("/rooms/1").await.submit("/join", &[]).await.says(said.number);
+        site.at(OPENS_AT).await;
+        for second in 1..=5 {
+            site.at(OPENS_AT + second * 1_000).await;
+        }
+        browser.open("/rooms/1").await.says(said.go_in);
+        browser.submit("/enter", &[]).await;
+        assert!(browser.path.starts_with("/identify"), "{}", browser.path);
+        let wrong = [("name", "김하늘"), ("year", "64"), ("month", "13"), ("telephone", "010-0000-0001")];
+        browser.submit("/identify", &wrong).await.says(said.birth).says("김하늘").says("010-0000-0001");
+        assert_eq!(browser.status, 422);
+        identify(&site, &mut browser, 1).await;
+        browser.follow("region=").await.follow("district=").await.follow("/desks/").await.says("하늘의원");
+        browser.submit("/hold", &[]).await.says(said.held);
+        assert!(browser.path.starts_with("/hold/"), "{}", browser.path);
+        browser.submit("/confirm", &[]).await.says(said.booked);
+        browser.follow("/move").await;
+        let later = browser
+            .html
+            .split("name=\"slot\" value=\"")
+            .nth(2)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned();
+        browser.submit("/move", &[("slot", &later)]).await.says(said.booked).says("2021-07-16T11:00:00Z");
+        browser.open("/bookings").await.follow("/bookings/").await.follow("/cancel").await;
+        browser.submit("/cancel", &[]).await.says(said.cancelled);
+    }
+}
+
+#[tokio::test]
+async fn reloading_and_pressing_again_keep_the_first_number() {
+    let site = TestSite::new().await;
+    opened(&site).await;
+    let mut first = Browser::new(&site, "en");
+    let mut second = Browser::new(&site, "en");
+    first.open("/rooms/1").await;
+    let stale = first.html.clone();
+    first.submit("/join", &[]).await.says("data-serial=\"0\"");
+    second.open("/rooms/1").await.submit("/join", &[]).await.says("data-serial=\"1\"");
+    first.html = stale;
+    first.submit("/join", &[]).await.says("data-serial=\"0\"");
+    assert_eq!(site.nobody().get("/api/v1/rooms/1").await.json()["issued"], 2);
+}
+
+#[tokio::test]
+async fn pressing_confirm_twice_books_once() {
+    let site = TestSite::new().await;
+    opened(&site).await;
+    let mut browser = called(&site, "en").await;
+    browser.submit("/enter", &[]).await;
+    identify(&site, &mut browser, 1).await;
+    browser.open("/book/1/desks/0").await.submit("/hold", &[]).await;
+    let stale = browser.html.clone();
+    browser.submit("/confirm", &[]).await.says("Your booking is stored");
+    browser.html = stale.clone();
+    browser.submit("/confirm", &[]).await.says("Your booking is stored");
+    // The other button of the old page does not take the booking away.
+    browser.html = stale;
+    browser.submit("/release", &[]).await.says("Your booking is stored");
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_or_without_its_token_changes_nothing() {
+    let site = TestSite::new().await;
+    opened(&site).await;
+    let mut browser = Browser::new(&site, "en");
+    browser.open("/rooms/1").await;
+    let forged = BTreeMap::from([("csrf".to_owned(), "AAAA".to_owned())]);
+    browser.post("/rooms/1/join", &forged).await;
+    assert_eq!(browser.status, 403);
+    browser.says("Please load it again");
+    // Another browser's token is worth nothing here.
+    let mut other = Browser::new(&site, "en");
+    other.open("/rooms/1").await;
+    browser.open("/rooms/1").await;
+    browser.html = other.html.clone();
+    browser.submit("/join", &[]).await;
+    assert_eq!(browser.status, 403);
+    assert_eq!(site.nobody().get("/api/v1/rooms/1").await.json()["issued"], 0);
+}
+
+#[tokio::test]
+async fn the_place_on_the_waiting_page_is_the_one_that_anyone_computes() {
+    let site = TestSite::new().await;
+    site.with_room(false, None).await;
+    let mut crowd = Vec::new();
+    for _ in 0..12 {
+        let mut browser = Browser::new(&site, "en");
+        browser.open("/rooms/1").await.submit("/join", &[]).await;
+        crowd.push(browser);
+    }
+    site.at(OPENS_AT).await;
+    let mut places = Vec::new();
+    for (serial, browser) in crowd.iter_mut().enumerate() {
+        browser.open("/rooms/1").await;
+        let place: usize =
+            browser.html.split("data-place=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+        browser.open(&format!("/rooms/1/fairness?ticket={}", serial + 1)).await;
+        browser.says(&format!("Ticket {} has place {} in line", serial + 1, place + 1));
+        places.push(place);
+    }
+    places.sort_unstable();
+    assert_eq!(places, (0..12).collect::<Vec<usize>>());
+}
+
+#[tokio::test]
+async fn problems_are_pages_that_say_what_is_safe_and_where_to_go() {
+    let site = TestSite::new().await;
+    opened(&site).await;
+    let mut browser = Browser::new(&site, "ko");
+    for path in ["/rooms/77", "/rooms/x", "/nowhere", "/book/x", "/bookings/AAAAA-AAAAA/nothing"] {
+        browser.open(path).await.says("note good").says("class=\"b\"");
+        assert!((400..500).contains(&browser.status), "{path}: {}", browser.status);
+    }
+    browser.open("/rooms/1").await.submit("/join", &[]).await;
+    // Entering before the opening is refused, and the number is kept.
+    browser.submit("/enter", &[]).await.says("번호와 순서는 그대로 있습니다").says("여는 시각");
+    browser.follow("/rooms/1").await.says("data-serial=\"0\"");
+}
+
+#[tokio::test]
+async fn a_language_is_chosen_kept_and_linked() {
+    let site = TestSite::new().await;
+    let mut browser = Browser::new(&site, "fr,en;q=0.3,ko;q=0.4");
+    browser.open("/").await.says("<html lang=\"ko\"");
+    browser.follow("lang=en").await.says("<html lang=\"en\"");
+    browser.open("/bookings").await.says("<html lang=\"en\"");
+}
