@@ -1,0 +1,115 @@
+"""B6: ten times as many people as the service can carry.
+
+People come by themselves, each over a connection of their own, join the line and leave
+when they are not served within a second. Latencies count from the instant at which a
+person meant to come.
+
+One core cannot offer ten times what another can carry, so the server gets a small share of
+its core: a control group's quota in slices of 10 ms, the same at the peak and beyond it.
+"""
+
+import os
+import statistics
+from pathlib import Path
+
+from over_http import JOIN, busy
+from peers import Jari
+from stage import Missed
+
+SHARE = 0.12
+PERIOD_US = 10_000
+SEATS = 3_000
+PATIENCE_MS = 1_000
+
+
+class Quota:
+    """A share of a core for one process, by Linux's control groups of either version."""
+
+    def __init__(self, process, share):
+        name, quota = f"jari-bench-{os.getpid()}", int(share * PERIOD_US)
+        self.dir = None
+        for base, settings in (
+            ("/sys/fs/cgroup/cpu", {"cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": quota}),
+            ("/sys/fs/cgroup", {"cpu.max": f"{quota} {PERIOD_US}"}),
+        ):
+            place = Path(base) / name
+            try:
+                place.mkdir()
+                self.dir = place
+                for setting, value in settings.items():
+                    (place / setting).write_text(str(value))
+                (place / "cgroup.procs").write_text(str(process.pid))
+                return
+            except OSError:
+                self.remove()
+
+    def remove(self):
+        if self.dir:
+            try:
+                self.dir.rmdir()
+            except OSError:
+                pass
+            self.dir = None
+
+
+def goodput(run, book):
+    """Goodput at ten times the peak against the peak's, and the latency of the served."""
+    jari = Jari(run, "overload")
+    quota = Quota(jari.process, SHARE)
+    try:
+        measure(run, book, jari, quota)
+    finally:
+        run.stop(jari.process)
+        quota.remove()
+
+
+def measure(run, book, jari, quota):
+    scenario = run.scenario("join-fresh", [{**JOIN, "headers": [["connection", "close"]]}])
+
+    def at(rate, seconds=None):
+        return run.load(jari.address, scenario, SEATS, rate=rate, fresh=True, networks=200, patience_ms=PATIENCE_MS,
+                        seconds=seconds)
+
+    carried_rate, peak_rate, peak = find_peak(run, at)
+    served_at_peak, p99_carried, served, p99, reports = [], [], [], [], []
+    for _ in range(run.rounds):
+        p99_carried.append(max(at(carried_rate)["latency"]["p99_us"], 1) / 1000)
+        served_at_peak.append(at(peak_rate)["people_per_s"])
+        storm = run.profiled("B6-storm", lambda: at(10 * peak))
+        # Nobody served is the worst there can be, and no reason to divide by it.
+        served.append(max(storm["people_per_s"], 0.001))
+        p99.append((storm["latency"]["p99_us"] or 1000 * PATIENCE_MS) / 1000)
+        reports.append(storm)
+    last = reports[-1]
+    arrived = statistics.median(report["arrived_per_s"] for report in reports)
+    factor = arrived / statistics.median(served_at_peak)
+    notes = [f"offered {arrived:,.0f} people/s, {factor:.1f} x the peak; answers {last['statuses']}, gave up "
+             f"{last['gave_up']}; busy cores (server/generator) {busy(last)}",
+             f"the server has {SHARE:.0%} of its core" if quota.dir else "no control groups: the server has its whole core"]
+    if not run.tiny and factor < 8:
+        raise Missed(f"B6: only {factor:.1f} x the peak could be offered")
+    book.ratio("B6 goodput at 10 x overload / peak", served, served_at_peak, 0.95, "people/s", notes)
+    rounds = [one / other for one, other in zip(p99, p99_carried)]
+    ratio = statistics.median(rounds)
+    book.add("B6 p99 of the served / at the highest rate carried", statistics.median(p99),
+             statistics.median(p99_carried), ratio, "<= 2", ratio <= 2, "ms", ratio_min=round(min(rounds), 2),
+             ratio_max=round(max(rounds), 2), notes=[f"{carried_rate:,.0f} people/s are carried: 97 % or more served"])
+
+
+def find_peak(run, at):
+    """The highest rate of which 97 % are served, the rate at which most are, and how many
+    those are: found by raising it."""
+    rate, carried, peak_rate, peak = 200.0, 200.0, 200.0, 0.0
+    for _ in range(4 if run.tiny else 16):
+        report = at(rate, seconds=0.3 if run.tiny else 1.5)
+        served = report["people_per_s"]
+        if served >= 0.97 * report["arrived_per_s"]:
+            carried = rate
+        if served > peak:
+            peak, peak_rate = served, rate
+        elif served < 0.8 * peak:
+            break
+        rate *= 1.25
+    if not peak:
+        raise Missed("B6: nobody was served")
+    return carried, peak_rate, peak
