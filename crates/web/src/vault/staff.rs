@@ -98,8 +98,7 @@ impl Vault {
     #[cfg(test)]
     pub(super) fn close(self) {
         let Vault { database, writes, .. } = self;
-        let (reply, _) = tokio::sync::oneshot::channel();
-        let _ = writes.try_send(Write::Close { reply });
+        let _ = writes.try_send(Write::Close);
         // The writer holds the other reference; it lets go when it has read the word.
         while std::sync::Arc::strong_count(&database) > 1 {
             std::thread::yield_now();

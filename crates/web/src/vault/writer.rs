@@ -23,14 +23,14 @@ pub(super) enum Write {
     EndSession { nonce: u64, ends_at_ms: u64, now_ms: u64, reply: oneshot::Sender<Option<()>> },
     /// Ends the thread and closes the file.
     #[cfg(test)]
-    Close { reply: oneshot::Sender<Option<()>> },
+    Close,
 }
 
 pub(super) fn write_loop(database: &Database, mut waiting: mpsc::Receiver<Write>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         #[cfg(test)]
-        if batch.iter().any(|write| matches!(write, Write::Close { .. })) {
+        if batch.iter().any(|write| matches!(write, Write::Close)) {
             return;
         }
         match apply(database, &batch) {
@@ -72,7 +72,7 @@ fn apply(database: &Database, batch: &[Write]) -> Result<HashMap<PersonId, Vec<u
                     ended.insert(nonce, ends_at_ms)?;
                 }
                 #[cfg(test)]
-                Write::Close { .. } => {}
+                Write::Close => {}
             }
         }
     }
@@ -93,7 +93,7 @@ fn answer(batch: impl Iterator<Item = Write>, in_force: &HashMap<PersonId, Vec<u
                 let _ = reply.send(Some(()));
             }
             #[cfg(test)]
-            Write::Close { .. } => {}
+            Write::Close => {}
         }
     }
 }

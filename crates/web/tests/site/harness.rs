@@ -202,7 +202,7 @@ impl<'a> Actor<'a> {
         actor
     }
 
-    pub fn from_network(&self, network: impl Into<IpAddr>) -> Actor<'a> {
+    pub fn at_network(&self, network: impl Into<IpAddr>) -> Actor<'a> {
         Actor { network: network.into(), ..self.clone() }
     }
 

@@ -85,7 +85,7 @@ async fn one_person_has_one_ticket_from_every_device() {
     assert_eq!(anonymous.problem(), problem(401, "identity_required"));
     let telephone = join(&site.citizen(1, BORN).await).await;
     site.clock.advance_ms(60_000);
-    let laptop = join(&site.citizen(1, BORN).await.from_network([198, 51, 100, 7])).await;
+    let laptop = join(&site.citizen(1, BORN).await.at_network([198, 51, 100, 7])).await;
     assert_eq!(telephone, laptop);
     assert_ne!(join(&site.citizen(2, BORN).await).await, telephone);
 }
@@ -95,7 +95,7 @@ async fn a_crowded_network_is_slowed_and_everyone_gets_a_ticket() {
     let joins = PrefixOptions { joins_per_second: 1, burst: 2, buckets: 64 };
     let site = TestSite::with(|options| options.joins = joins).await;
     site.with_room(false, None).await;
-    let crowd = site.nobody().from_network([203, 0, 113, 5]);
+    let crowd = site.nobody().at_network([203, 0, 113, 5]);
     join(&crowd).await;
     join(&crowd).await;
     let slowed = crowd.must_post("/api/v1/rooms/1/tickets", &json!({}), 202).await;
@@ -110,7 +110,7 @@ async fn a_crowded_network_is_slowed_and_everyone_gets_a_ticket() {
     let replayed = bringing(&slip).post("/api/v1/rooms/1/tickets", &json!({})).await;
     assert_eq!(replayed.problem(), problem(409, "slip_spent"));
     join(&bringing(&later)).await;
-    join(&crowd.from_network([198, 51, 100, 1])).await;
+    join(&crowd.at_network([198, 51, 100, 1])).await;
 }
 
 #[tokio::test]
@@ -158,10 +158,10 @@ async fn a_network_cannot_hide_behind_a_header_it_wrote_itself() {
     site.with_room(false, None).await;
     let path = "/api/v1/rooms/1/tickets";
     let direct =
-        |claimed: &str| site.nobody().from_network([203, 0, 113, 5]).saying("x-forwarded-for", claimed);
+        |claimed: &str| site.nobody().at_network([203, 0, 113, 5]).saying("x-forwarded-for", claimed);
     direct("198.51.100.1").must_post(path, &json!({}), 201).await;
     direct("198.51.101.1").must_post(path, &json!({}), 202).await;
-    let behind = |hops: &str| site.nobody().from_network(proxy).saying("x-forwarded-for", hops);
+    let behind = |hops: &str| site.nobody().at_network(proxy).saying("x-forwarded-for", hops);
     behind("198.51.102.1").must_post(path, &json!({}), 201).await;
     behind("198.51.102.1").must_post(path, &json!({}), 202).await;
     // Only the hop that the proxy itself saw counts, whatever the caller wrote before it.

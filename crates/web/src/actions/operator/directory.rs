@@ -140,7 +140,7 @@ pub async fn add_slots(
     }
     let body = |row: &DeskSlots| Body::AddSlots {
         desk: DeskId(row.desk),
-        slots: row.slots.iter().map(NewSlot::to_spec).collect(),
+        slots: row.slots.iter().copied().map(NewSlot::to_spec).collect(),
     };
     let outcomes = bulk(site, staff, key, rows.iter().map(body).collect()).await?;
     outcomes
@@ -228,7 +228,7 @@ impl NewClinic {
 }
 
 impl NewSlot {
-    fn to_spec(&self) -> SlotSpec {
+    fn to_spec(self) -> SlotSpec {
         SlotSpec {
             starts_at: Time(self.starts_at_ms),
             vaccine: VaccineId(self.vaccine),
