@@ -48,15 +48,17 @@ pub(crate) struct RecentIndex {
     limit: u64,
 }
 
-/// Places for 16 entries: the lower 21 bits of a number, below 11 bits of the id.
+/// Places for 16 entries: the lower 22 bits of a number, below 10 bits of the id.
 #[derive(Copy, Clone, Debug)]
 #[repr(align(64))]
 struct Line([u32; 16]);
 
-/// More than twice the entries kept, so that the distance to the newest one tells which
-/// number is meant.
-const NUMBER_BITS: u32 = 21;
+/// The distance to the newest entry tells which number is meant. Four times the entries
+/// kept have a number of their own, so that places of forgotten ones seldom look taken.
+const NUMBER_BITS: u32 = 22;
 const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
+/// Up to how many entries the memory doubles as it is filled.
+const SMALL_LEN: usize = 4_096;
 /// No entry: a tag is never all ones.
 const EMPTY: u32 = u32::MAX;
 
@@ -72,17 +74,15 @@ fn tag_of(id: CommandId) -> u32 {
     tag.min((EMPTY >> NUMBER_BITS) - 1) << NUMBER_BITS
 }
 
-/// The number of the entry that a place stands for, if it is still kept.
-fn number_in(place: u32, entries: &Chunked<Recent>) -> Option<u64> {
-    let end = entries.end();
-    let behind = u64::from((end as u32).wrapping_sub(place) & NUMBER_MASK);
-    let kept = place != EMPTY && behind > 0 && behind <= entries.len() as u64;
-    kept.then(|| end - behind)
+/// How far the entry that a place stands for lies behind the one to come; further than any
+/// that is kept if there is none.
+fn behind(place: u32, end: u64) -> u32 {
+    if place == EMPTY { NUMBER_MASK } else { (end as u32).wrapping_sub(place) & NUMBER_MASK }
 }
 
 impl RecentIndex {
     fn with_limit(limit: u64) -> RecentIndex {
-        assert!(limit < 1 << (NUMBER_BITS - 1) | 1, "the distance to the newest tells numbers apart");
+        assert!(limit < 1 << (NUMBER_BITS - 1), "the distance to the newest tells numbers apart");
         RecentIndex { lines: vec![Line([EMPTY; 16]); 1], spilled: BTreeMap::new(), limit }
     }
 
@@ -104,9 +104,12 @@ impl RecentIndex {
         id.0 as usize & (self.lines.len() - 1)
     }
 
-    /// Makes enough lines for the entries and places them all anew.
+    /// Makes enough lines for the entries and places them all anew. A memory that is no
+    /// longer small gets all its lines at once: moving half a million entries later would
+    /// be a stop of many milliseconds.
     fn spread_out(&mut self, entries: &Chunked<Recent>) {
-        let lines = (entries.len() / 4 + 1).next_power_of_two();
+        let len = if entries.len() < SMALL_LEN { entries.len() } else { self.limit as usize };
+        let lines = (len / 4 + 1).next_power_of_two();
         self.lines = vec![Line([EMPTY; 16]); lines];
         self.spilled.clear();
         for (number, recent) in (entries.first()..).zip(entries.iter()) {
@@ -114,11 +117,15 @@ impl RecentIndex {
         }
     }
 
+    /// Notes where an entry is. The search for a free place begins anywhere, so that it
+    /// nearly always ends there: three of four places are free.
     fn place(&mut self, entries: &Chunked<Recent>, number: u64, id: CommandId) {
         let line = self.line(id);
-        let free = self.lines[line].0.iter_mut().find(|place| number_in(**place, entries).is_none());
-        match free {
-            Some(place) => *place = tag_of(id) | number as u32 & NUMBER_MASK,
+        let places = &mut self.lines[line].0;
+        let (anywhere, len) = (number as usize, places.len());
+        let is_free = |at: &usize| u64::from(behind(places[*at], entries.end())) > entries.len() as u64;
+        match (anywhere..anywhere + len).map(|at| at % len).find(is_free) {
+            Some(at) => places[at] = tag_of(id) | number as u32 & NUMBER_MASK,
             None => {
                 self.spilled.insert(id, number);
             }
@@ -133,18 +140,14 @@ impl RecentIndex {
     fn find_number(&self, entries: &Chunked<Recent>, id: CommandId) -> Option<u64> {
         let places = &self.lines[self.line(id)].0;
         let tag = tag_of(id);
-        // All places are compared at once; a tag that matches is nearly always the one.
-        let mut same = 0_u32;
-        for (at, place) in places.iter().enumerate() {
-            same |= u32::from(place & !NUMBER_MASK == tag) << at;
-        }
-        while same != 0 {
-            let place = places[same.trailing_zeros() as usize % places.len()];
-            let is_it = |number: &u64| entries.get(*number).is_some_and(|recent| recent.id == id);
-            if let Some(number) = number_in(place, entries).filter(is_it) {
-                return Some(number);
+        // All places are compared at once, and nearly always none has the tag of a new id.
+        if places.iter().fold(false, |any, place| any | (place & !NUMBER_MASK == tag)) {
+            for place in places.iter().filter(|place| *place & !NUMBER_MASK == tag) {
+                let number = entries.end() - u64::from(behind(*place, entries.end()));
+                if entries.get(number).is_some_and(|recent| recent.id == id) {
+                    return Some(number);
+                }
             }
-            same &= same - 1;
         }
         if self.spilled.is_empty() { None } else { self.spilled.get(&id).copied() }
     }

@@ -4,6 +4,7 @@
 use super::hold::Wish;
 use super::ledger::Verdict;
 use super::{campaign, change, contact, directory, hold};
+use crate::booking::Booking;
 use crate::command::Body;
 use crate::ids::SlotId;
 use crate::outcome::Outcome;
@@ -26,16 +27,15 @@ pub(crate) fn advance(data: &mut Data, index: &mut Index, now: Time) {
 pub(crate) fn touch(data: &Data, index: &Index, body: &Body) -> u64 {
     let touch_slot = |slot: SlotId| {
         // A slot may straddle two cache lines: its first and last fields are read.
-        let slot = data.slots.touch(u64::from(slot.0));
+        let slot = data.slots.get(u64::from(slot.0));
         slot.map_or(0, |slot| slot.starts_at.0 ^ u64::from(slot.vaccine.0) ^ u64::from(slot.supply.withdrawn))
     };
     match body {
         Body::Hold { slot, person, .. } => {
-            let newest = index.newest_booking_of(data, *person).map_or(0, |newest| u64::from(newest.0));
-            touch_slot(*slot) ^ newest
+            touch_slot(*slot) ^ u64::from(index.newest_booking.touch(Booking::halves(*person)[0]))
         }
         Body::Confirm { booking, .. } | Body::Cancel { booking, .. } | Body::Reschedule { booking, .. } => {
-            data.bookings.touch(u64::from(booking.0)).map_or(0, |booking| touch_slot(booking.slot))
+            data.bookings.get(u64::from(booking.0)).map_or(0, |booking| touch_slot(booking.slot))
         }
         _ => 0,
     }
