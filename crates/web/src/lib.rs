@@ -22,6 +22,7 @@ pub mod language;
 pub mod network;
 pub mod outbox;
 pub mod pages;
+pub mod poll;
 pub mod prefix;
 pub mod problem;
 pub mod random;

@@ -12,6 +12,7 @@ use jari_core::{Body, Outcome, Reason, Refusal, Time};
 use jari_wire::token::{Pass, Session, Slip, Ticket, Untimely};
 
 use super::submit_plain;
+use crate::poll;
 use crate::prefix::Turn;
 use crate::problem::Problem;
 use crate::site::Site;
@@ -23,8 +24,6 @@ use views::{details, draw_view, event_kind};
 
 /// Slips count for so long after their instant.
 const SLIP_MS: u64 = 120_000;
-/// Polls are this far apart at least and at most.
-const POLL_MS: (u64, u64) = (2_000, 300_000);
 /// Events answered at once.
 const EVENTS_SHOWN: usize = 200;
 
@@ -287,9 +286,7 @@ fn poll_after(serial: Serial, wait: Option<(u64, u64)>, state: RoomState, opens_
         (_, Some((low, _))) => low,
         (_, None) => 60_000,
     };
-    let plain = (expected / 8).clamp(POLL_MS.0, POLL_MS.1);
-    let spread = u64::from(serial.0.wrapping_mul(2_654_435_761) >> 16) % 400;
-    plain * (800 + spread) / 1000
+    poll::interval_ms(expected, poll::jitter_of(serial.0))
 }
 
 /// Turns a called ticket into a pass, or finds the pass again.

@@ -27,7 +27,6 @@ pub mod home;
 pub mod identify;
 pub mod operator;
 pub mod outbox;
-pub mod poll;
 pub mod respond;
 pub mod room;
 pub mod views;

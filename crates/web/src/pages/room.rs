@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::caller::{Caller, Failed};
 use super::respond::see_other;
-use super::{poll, views};
+use super::views;
 use crate::actions::waiting::{self, Joining, Place, RoomDetails, RoomState};
+use crate::poll;
 use crate::problem::Problem;
 
 /// The forms of the waiting page.

@@ -12,8 +12,9 @@ use jari_core::{Reason, Time};
 use super::assets::ASSETS;
 use super::frame::Frame;
 use super::words::{ENGLISH, KOREAN, Words};
-use super::{poll, respond, views};
+use super::{respond, views};
 use crate::language::Language;
+use crate::poll;
 
 const LANGUAGES: [Language; 2] = [Language::Korean, Language::English];
 

@@ -152,7 +152,7 @@ pub struct Place {
     pub opens_at_ms: u64,
     /// This service's clock now.
     pub now_ms: u64,
-    /// When to look again, milliseconds from now: an eighth of the wait, 2 s to 5 min,
+    /// When to look again, milliseconds from now: a third of the wait, 2 s to 10 min,
     /// spread by 20 %.
     pub poll_after_ms: u64,
     /// Why the room is paused.

@@ -1,4 +1,4 @@
-//! How often a page asks again. The same rule stands in `assets/wait.js` (`interval`).
+//! How often those who wait ask again. The same rule stands in `assets/wait.js` (`interval`).
 //!
 //! The interval is a third of the expected wait, so that it shrinks as the turn comes
 //! near and a wait of hours costs tens of requests. A sixth would cost 25 kB in a wait of
@@ -21,9 +21,14 @@ pub fn interval_ms(expected_wait_ms: u64, jitter: f64) -> u64 {
 /// that a reader loses the line, and spread by the ticket's number.
 #[must_use]
 pub fn refresh_s(expected_wait_ms: u64, serial: u32) -> u64 {
-    // A multiplicative hash (Knuth) of the number: neighbours in line are far apart here.
-    let jitter = f64::from(serial.wrapping_mul(2_654_435_761) >> 16) / 65_536.0;
-    (interval_ms(expected_wait_ms, jitter) / 1_000).max(10)
+    (interval_ms(expected_wait_ms, jitter_of(serial)) / 1_000).max(10)
+}
+
+/// A ticket's own jitter, from 0 to 1: a multiplicative hash (Knuth) of its number, by
+/// which neighbours in line are far apart.
+#[must_use]
+pub fn jitter_of(serial: u32) -> f64 {
+    f64::from(serial.wrapping_mul(2_654_435_761) >> 16) / 65_536.0
 }
 
 /// The wait to expect for `people` at a pace (low, high) of people a minute; three
