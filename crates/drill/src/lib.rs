@@ -10,7 +10,6 @@
 
 pub mod auditor;
 pub mod history;
-pub mod live;
 pub mod report;
 pub mod scenario;
 pub mod simulate;

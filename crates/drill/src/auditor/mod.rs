@@ -5,6 +5,7 @@
 //! are its own. It looks at the state only to compare. Start at [`Auditor`].
 
 pub mod order;
+mod pacer;
 pub mod shuffle;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use jari_core::waiting_room::Mark;
 use jari_core::{Data, Time};
 
 use crate::report::Promise;
+use pacer::Pacer;
 
 /// Examples kept of each kind of breach.
 const EXAMPLES_MAX: usize = 5;
@@ -156,36 +158,6 @@ pub struct Auditor {
     pub compared: u64,
 }
 
-/// The strictest reading of a pace: within any ten seconds no more than ten seconds' worth and
-/// the announced burst of two.
-#[derive(Debug, Default)]
-struct Pacer {
-    recent: std::collections::VecDeque<(u64, u32)>,
-    sum: u32,
-}
-
-const PACE_WINDOW_MS: u64 = 10_000;
-const BURST_MS: u64 = 2_000;
-
-impl Pacer {
-    /// Entries within the last ten seconds, one at `now` included.
-    fn entered(&mut self, now: Time) -> u32 {
-        while let Some((at, count)) =
-            self.recent.front().copied().filter(|(at, _)| at + PACE_WINDOW_MS <= now.0)
-        {
-            debug_assert!(at < now.0);
-            self.sum -= count;
-            self.recent.pop_front();
-        }
-        match self.recent.back_mut() {
-            Some((at, count)) if *at == now.0 => *count += 1,
-            _ => self.recent.push_back((now.0, 1)),
-        }
-        self.sum += 1;
-        self.sum
-    }
-}
-
 fn half(person: PersonId) -> u64 {
     (person.0 as u64).max(1)
 }
@@ -298,7 +270,7 @@ impl Auditor {
     pub fn admitted(&mut self, now: Time) {
         let recent = self.pace.entered(now);
         let per_minute = u64::from(self.terms.entries_per_minute_max);
-        let most = per_minute * (PACE_WINDOW_MS + BURST_MS) / 60_000 + 1;
+        let most = per_minute * (pacer::WINDOW_MS + pacer::BURST_MS) / 60_000 + 1;
         if u64::from(recent) > most {
             self.breach(Breach::TooFast, || format!("{recent} entries in ten seconds at {}", now.0));
         }

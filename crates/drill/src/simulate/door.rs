@@ -109,11 +109,11 @@ impl Simulation {
     /// A turn of the engine, when there is work or nothing has happened for a while.
     pub(super) fn turn_if_due(&mut self) -> anyhow::Result<()> {
         let per_tick = f64::from(self.scenario.node.commands_per_s) * self.scale / f64::from(SECOND_TICKS);
-        self.credit = (self.credit + per_tick).min((2.0 * per_tick).max(1.0));
+        self.credit = (self.credit + per_tick).min((2.0 * per_tick).max(2.0));
         if self.is_down() {
             return Ok(());
         }
-        let idle = self.tick % IDLE_TICKS == 0 && self.crash_due.is_none();
+        let idle = self.tick.is_multiple_of(IDLE_TICKS) && self.crash_due.is_none();
         let busy = !self.mailbox.is_empty() && self.credit >= 1.0;
         if !idle && !busy && self.operator.is_empty() {
             return Ok(());

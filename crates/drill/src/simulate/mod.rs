@@ -335,13 +335,13 @@ impl Simulation {
             self.wheel.take(tick, &mut due);
             self.arrive(&due);
             self.turn_if_due()?;
-            if tick % PUBLISH_TICKS == 0 && !self.is_down() {
+            if tick.is_multiple_of(PUBLISH_TICKS) && !self.is_down() {
                 self.publish()?;
             }
             if tick % SECOND_TICKS == SECOND_TICKS - 1 {
                 self.close_second()?;
             }
-            if tick % (60 * SECOND_TICKS) == 0 {
+            if tick.is_multiple_of(60 * SECOND_TICKS) {
                 let (waiting, booked) = (self.waiting, self.auditor.booked());
                 let ends_s = f64::from(self.scenario.ends_s);
                 (options.progress)(Progress { at_s: self.seconds(tick), ends_s, waiting, booked });
@@ -392,7 +392,7 @@ impl Simulation {
         });
         self.send_messages();
         let second = self.tick / SECOND_TICKS;
-        if second % 10 == 0 || self.free_slots.is_empty() {
+        if second.is_multiple_of(10) || self.free_slots.is_empty() {
             self.list_free_slots();
         }
         let snapshot_every = (600_000.0 * self.scale).max(20_000.0) as u64;

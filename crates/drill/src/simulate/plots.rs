@@ -14,33 +14,48 @@ use crate::report::{Draw, Fairness, Figure, Line, OrderMeasure, Plot, PlotKind, 
 /// The plots, in the order of the page.
 pub(super) fn series(run: &Simulation) -> Vec<Plot> {
     let axis = TimeAxis::Clock { opening_s: run.scenario.evening.opening_s };
-    let seconds = &run.meter.seconds;
+    let arrived = points(run, |second| f64::from(second.arrived));
+    let mut latency =
+        Plot::latency(axis, points(run, |second| second.p50_ms), points(run, |second| second.p99_ms));
+    latency.caption = "From the first attempt to the answer, being turned away and coming back included: half of all requests were answered faster than the lower line, and 99 of 100 faster than the upper.".into();
+    let [door, looks, service, pace] = machine(run, axis);
+    vec![
+        Plot::arrivals(axis, arrived.clone()).zoomed("Arrivals around the opening", -30.0, 60.0),
+        Plot { log: true, title: "Arrivals over the evening".into(), ..Plot::arrivals(axis, arrived) },
+        Plot::waiting(axis, points(run, |second| f64::from(second.waiting))),
+        Plot::progress(
+            axis,
+            points(run, |second| f64::from(second.called)),
+            points(run, |second| f64::from(second.entered)),
+            points(run, |second| f64::from(second.supply.booked)),
+        ),
+        door,
+        latency,
+        looks,
+        Plot::supply(axis, supply(run)),
+        service,
+        pace,
+    ]
+}
+
+/// One value of each second.
+fn points(run: &Simulation, value: fn(&Second) -> f64) -> Vec<Point> {
     let begin = -f64::from(run.scenario.lobby_s);
-    let line = |value: fn(&Second) -> f64| -> Vec<Point> {
-        (0..).zip(seconds).map(|(at, second)| (begin + f64::from(at), value(second))).collect()
-    };
-    let count = |value: fn(&Second) -> u32| -> Vec<Point> {
-        (0..).zip(seconds).map(|(at, second)| (begin + f64::from(at), f64::from(value(second)))).collect()
-    };
-    let arrived = count(|second| second.arrived);
-    let supply = Supply {
-        free: count(|second| second.supply.free()),
-        held: count(|second| second.supply.held),
-        booked: count(|second| second.supply.booked),
-        used: count(|second| second.supply.used),
-        withdrawn: count(|second| second.supply.withdrawn),
-    };
-    let door = vec![
-        Line::new("knocked", Tone::Purple, count(|second| second.offered)),
-        Line::new("carried out", Tone::Blue, count(|second| second.served)),
-    ];
-    let looks = vec![Line::new("looks", Tone::Orange, count(|second| second.looks))];
-    let goal = f64::from(run.scenario.pace.latency_goal_ms);
-    let service = vec![
-        Line::new("95 of 100 (p95)", Tone::Orange, count(|second| second.service_p95_ms)),
-        Line::new("goal", Tone::Limit, vec![(begin, goal), (f64::from(run.scenario.ends_s), goal)]),
-    ];
-    let factor = vec![Line::new("pace", Tone::Green, line(|second| f64::from(second.factor_ppm) / 10_000.0))];
+    (0..).zip(&run.meter.seconds).map(|(at, second)| (begin + f64::from(at), value(second))).collect()
+}
+
+fn supply(run: &Simulation) -> Supply {
+    Supply {
+        free: points(run, |second| f64::from(second.supply.free())),
+        held: points(run, |second| f64::from(second.supply.held)),
+        booked: points(run, |second| f64::from(second.supply.booked)),
+        used: points(run, |second| f64::from(second.supply.used)),
+        withdrawn: points(run, |second| f64::from(second.supply.withdrawn)),
+    }
+}
+
+/// The node's door, the document, the service behind and the pace.
+fn machine(run: &Simulation, axis: TimeAxis) -> [Plot; 4] {
     let plot = |title: &str, unit: &str, caption: &str, log, lines| Plot {
         title: title.into(),
         caption: caption.into(),
@@ -51,16 +66,20 @@ pub(super) fn series(run: &Simulation) -> Vec<Plot> {
         range_s: None,
         lines,
     };
-    let mut plots = vec![
-        Plot::arrivals(axis, arrived.clone()).zoomed("Arrivals around the opening", -30.0, 60.0),
-        Plot { log: true, title: "Arrivals over the evening".into(), ..Plot::arrivals(axis, arrived) },
-        Plot::waiting(axis, count(|second| second.waiting)),
-        Plot::progress(
-            axis,
-            count(|second| second.called),
-            count(|second| second.entered),
-            count(|second| second.supply.booked),
-        ),
+    let door = vec![
+        Line::new("knocked", Tone::Purple, points(run, |second| f64::from(second.offered))),
+        Line::new("carried out", Tone::Blue, points(run, |second| f64::from(second.served))),
+    ];
+    let looks = vec![Line::new("looks", Tone::Orange, points(run, |second| f64::from(second.looks)))];
+    let goal = f64::from(run.scenario.pace.latency_goal_ms);
+    let (begin, end) = (-f64::from(run.scenario.lobby_s), f64::from(run.scenario.ends_s));
+    let service = vec![
+        Line::new("95 of 100 (p95)", Tone::Orange, points(run, |second| f64::from(second.service_p95_ms))),
+        Line::new("goal", Tone::Limit, vec![(begin, goal), (end, goal)]),
+    ];
+    let factor =
+        vec![Line::new("pace", Tone::Green, points(run, |second| f64::from(second.factor_ppm) / 10_000.0))];
+    [
         plot(
             "At the node's door",
             "requests per second",
@@ -68,7 +87,6 @@ pub(super) fn series(run: &Simulation) -> Vec<Plot> {
             true,
             door,
         ),
-        Plot::latency(axis, line(|second| second.p50_ms), line(|second| second.p99_ms)),
         plot(
             "Looks at the waiting page's document",
             "requests per second",
@@ -76,7 +94,6 @@ pub(super) fn series(run: &Simulation) -> Vec<Plot> {
             true,
             looks,
         ),
-        Plot::supply(axis, supply),
         plot(
             "The service behind the room",
             "milliseconds",
@@ -91,11 +108,7 @@ pub(super) fn series(run: &Simulation) -> Vec<Plot> {
             false,
             factor,
         ),
-    ];
-    plots.iter_mut().filter(|plot| plot.title == "Time to answer").for_each(|plot| {
-        plot.caption = "From the first attempt to the answer, being turned away and coming back included: half of all requests were answered faster than the lower line, and 99 of 100 faster than the upper.".into();
-    });
-    plots
+    ]
 }
 
 /// What history is compared with.
@@ -117,12 +130,23 @@ pub(super) fn ours(run: &Simulation, summary: &Summary) -> Ours {
 
 /// Figures by stable name.
 pub(super) fn figures(run: &Simulation, summary: &Summary) -> BTreeMap<String, Figure> {
-    let count = |value: u32, unit: &str, note: &str| Figure::count(u64::from(value), unit, note);
-    let (waits, told, cost, ends) = (&summary.waits, &summary.told, &summary.cost, &summary.ends);
+    let tricks = run.totals.tricks.iter().map(|(trick, tried)| {
+        let key = format!("tried_{trick:?}").to_lowercase();
+        (key, Figure::count(*tried, "attempts", &format!("Attempts: {}", trick.words())))
+    });
+    let all = [of_people(run, summary), of_machine(run, summary)].into_iter().flatten();
+    all.map(|(key, figure)| (key.to_string(), figure)).chain(tricks).collect()
+}
+
+fn count(value: u32, unit: &str, note: &str) -> Figure {
+    Figure::count(u64::from(value), unit, note)
+}
+
+/// What became of people.
+fn of_people(run: &Simulation, summary: &Summary) -> Vec<(&'static str, Figure)> {
+    let (waits, told, ends) = (&summary.waits, &summary.told, &summary.ends);
     let people = run.crowd.people.len() as u32;
-    let replayed: u64 = run.totals.crashes.iter().map(|(_, _, commands)| commands).sum();
-    let down_s = f64::from(run.totals.down_ticks) / 200.0;
-    let mut figures: Vec<(&str, Figure)> = vec![
+    vec![
         ("people", count(people, "people", "People who came")),
         ("devices", count(run.crowd.devices.len() as u32, "devices", "Devices they used")),
         ("booked", count(run.auditor.booked(), "people", "People with a booking at the end").headline(1)),
@@ -138,69 +162,8 @@ pub(super) fn figures(run: &Simulation, summary: &Summary) -> BTreeMap<String, F
         ("wait_p50", Figure::new(waits.p50_s, "s", "Half of those called waited no longer")),
         ("wait_p99", Figure::new(waits.p99_s, "s", "99 of 100 of those called waited no longer")),
         ("wait_max", Figure::new(waits.max_s, "s", "The longest wait of anyone called").headline(3)),
-        (
-            "answers_lost",
-            Figure::count(
-                run.auditor.count(&[
-                    crate::auditor::Breach::TicketLost,
-                    crate::auditor::Breach::BookingLost,
-                    crate::auditor::Breach::EntryLost,
-                ]),
-                "answers",
-                "Acknowledged answers missing after a crash",
-            )
-            .headline(4),
-        ),
         ("waiting_max", count(summary.waiting_max, "people", "Most people in line at once")),
         ("tickets", count(summary.issued, "tickets", "Tickets issued")),
-        ("commands", Figure::count(run.host.commands, "commands", "Commands that the machine decided")),
-        (
-            "acknowledged",
-            Figure::count(run.auditor.acknowledged, "answers", "Answers that promised something"),
-        ),
-        ("replayed", Figure::count(replayed, "commands", "Commands replayed from the journal after crashes")),
-        (
-            "torn",
-            Figure::count(run.host.torn_bytes, "bytes", "Bytes of interrupted writes that recovery dropped"),
-        ),
-        ("down", Figure::new(down_s, "s", "Time without a running process, all crashes together")),
-        (
-            "hardly_reachable",
-            count(
-                summary.hardly_s,
-                "s",
-                "Seconds after the opening in which fewer than half of all requests were carried out at once",
-            ),
-        ),
-        ("snapshots", count(run.host.snapshots, "snapshots", "Snapshots taken")),
-        ("snapshot_bytes", Figure::count(run.host.snapshot_bytes_max, "bytes", "Largest snapshot")),
-        (
-            "answer_p99",
-            Figure::new(
-                run.meter.all_answers.value_at_quantile(0.99) as f64 / 1e3,
-                "s",
-                "99 of 100 requests were answered within, counted from the first attempt",
-            ),
-        ),
-        ("looks", Figure::count(run.totals.looks, "requests", "Looks at the published document")),
-        ("looks_per_s_max", count(cost.looks_per_s_max, "requests/s", "Most looks in one second")),
-        (
-            "requests_per_wait",
-            Figure::new(
-                (cost.requests_mean * 10.0).round() / 10.0,
-                "requests",
-                "Requests of a device that waited and entered, on average",
-            ),
-        ),
-        (
-            "overload_carried",
-            Figure::new(
-                summary.overload.mean.round(),
-                "commands/s",
-                "Carried out a second at ten times the capacity",
-            ),
-        ),
-        ("overload_best", count(summary.overload.best, "commands/s", "The best second of the run")),
         (
             "turned_away_inside",
             Figure::count(
@@ -249,16 +212,81 @@ pub(super) fn figures(run: &Simulation, summary: &Summary) -> BTreeMap<String, F
         ),
         ("repeats", Figure::count(run.totals.repeats, "requests", "Requests sent again under the same id")),
         ("reloads", Figure::count(run.totals.reloads, "requests", "Reloads of the page")),
-    ];
-    let tricks = run.totals.tricks.iter().map(|(trick, tried)| {
-        let key = format!("tried_{trick:?}").to_lowercase();
-        (key, Figure::count(*tried, "attempts", &format!("Attempts: {}", trick.words())))
-    });
-    figures.push((
-        "forged_tokens",
-        Figure::count(run.totals.forged_tokens, "tokens", "Tickets with a changed letter; none opened"),
-    ));
-    figures.into_iter().map(|(key, figure)| (key.to_string(), figure)).chain(tricks).collect()
+        (
+            "forged_tokens",
+            Figure::count(run.totals.forged_tokens, "tokens", "Tickets with a changed letter; none opened"),
+        ),
+    ]
+}
+
+/// What it cost, and what crashes did.
+fn of_machine(run: &Simulation, summary: &Summary) -> Vec<(&'static str, Figure)> {
+    let cost = &summary.cost;
+    let replayed: u64 = run.totals.crashes.iter().map(|(_, _, commands)| commands).sum();
+    let down_s = f64::from(run.totals.down_ticks) / f64::from(super::meter::SECOND_TICKS);
+    vec![
+        (
+            "answers_lost",
+            Figure::count(
+                run.auditor.count(&[
+                    crate::auditor::Breach::TicketLost,
+                    crate::auditor::Breach::BookingLost,
+                    crate::auditor::Breach::EntryLost,
+                ]),
+                "answers",
+                "Acknowledged answers missing after a crash",
+            )
+            .headline(4),
+        ),
+        ("commands", Figure::count(run.host.commands, "commands", "Commands that the machine decided")),
+        (
+            "acknowledged",
+            Figure::count(run.auditor.acknowledged, "answers", "Answers that promised something"),
+        ),
+        ("replayed", Figure::count(replayed, "commands", "Commands replayed from the journal after crashes")),
+        (
+            "torn",
+            Figure::count(run.host.torn_bytes, "bytes", "Bytes of interrupted writes that recovery dropped"),
+        ),
+        ("down", Figure::new(down_s, "s", "Time without a running process, all crashes together")),
+        (
+            "hardly_reachable",
+            count(
+                summary.hardly_s,
+                "s",
+                "Seconds after the opening in which fewer than half of all requests were carried out at once",
+            ),
+        ),
+        ("snapshots", count(run.host.snapshots, "snapshots", "Snapshots taken")),
+        ("snapshot_bytes", Figure::count(run.host.snapshot_bytes_max, "bytes", "Largest snapshot")),
+        (
+            "answer_p99",
+            Figure::new(
+                run.meter.all_answers.value_at_quantile(0.99) as f64 / 1e3,
+                "s",
+                "99 of 100 requests were answered within, counted from the first attempt",
+            ),
+        ),
+        ("looks", Figure::count(run.totals.looks, "requests", "Looks at the published document")),
+        ("looks_per_s_max", count(cost.looks_per_s_max, "requests/s", "Most looks in one second")),
+        (
+            "requests_per_wait",
+            Figure::new(
+                (cost.requests_mean * 10.0).round() / 10.0,
+                "requests",
+                "Requests of a device that waited and entered, on average",
+            ),
+        ),
+        (
+            "overload_carried",
+            Figure::new(
+                summary.overload.mean.round(),
+                "commands/s",
+                "Carried out a second at ten times the capacity",
+            ),
+        ),
+        ("overload_best", count(summary.overload.best, "commands/s", "The best second of the run")),
+    ]
 }
 
 /// The fairness section.

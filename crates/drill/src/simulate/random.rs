@@ -30,7 +30,7 @@ impl Random {
 
     /// A whole number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((self.bits() >> 32) * u64::from(bound) >> 32) as u32
+        (((self.bits() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// From 0 up to 1.

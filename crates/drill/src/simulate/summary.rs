@@ -56,6 +56,9 @@ pub(super) struct Cost {
     /// Most bytes of one, without the page.
     pub bytes_max: u32,
     pub requests_mean: f64,
+    /// What the machine decided for a device of the half that waited longer, on average, as a
+    /// multiple of the half that waited shorter.
+    pub long_over_short: f64,
     /// Of the dedicated wait, the worst of many.
     pub long_requests: u32,
     pub long_bytes: u32,
@@ -225,6 +228,7 @@ fn waits(run: &Simulation) -> Waits {
 fn cost(run: &Simulation) -> Cost {
     let mut cost = Cost::default();
     let (mut requests, mut devices) = (0_u64, 0_u64);
+    let mut decided = Vec::new();
     let sold_out = run.sold_out_at.unwrap_or(run.end);
     for device in run.crowd.devices.iter().filter(|device| device.entered != NONE) {
         let reloads = run.crowd.people[device.person as usize].habit == Habit::Reloads;
@@ -235,7 +239,11 @@ fn cost(run: &Simulation) -> Cost {
         cost.bytes_max = cost.bytes_max.max(device.bytes);
         requests += u64::from(device.requests);
         devices += 1;
+        if let Some(called) = run.called_at.get(device.place as usize) {
+            decided.push((called.saturating_sub(device.knocked.max(run.opening)), device.sequence));
+        }
     }
+    cost.long_over_short = long_over_short(decided);
     cost.requests_mean = requests as f64 / devices.max(1) as f64;
     // 3 h 36 min, as the page said on 14 July 2021.
     for seed in 0..LONG_WAITS {
@@ -245,6 +253,16 @@ fn cost(run: &Simulation) -> Cost {
     }
     cost.looks_per_s_max = run.meter.seconds.iter().map(|second| second.looks).max().unwrap_or(0);
     cost
+}
+
+/// Of waits and how many commands each took: the mean of the longer half over that of the shorter.
+fn long_over_short(mut decided: Vec<(u32, u16)>) -> f64 {
+    decided.sort_unstable();
+    let (short, long) = decided.split_at(decided.len() / 2);
+    let mean = |half: &[(u32, u16)]| {
+        half.iter().map(|(_, count)| f64::from(*count)).sum::<f64>() / half.len() as f64
+    };
+    mean(long) / mean(short)
 }
 
 fn orders(run: &Simulation) -> Orders {

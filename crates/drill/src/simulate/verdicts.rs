@@ -218,10 +218,14 @@ fn cheap(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
         ),
         verdict(
             Promise::P4,
-            "Requests a person that the machine decides, however long the wait",
-            "at most 8",
-            format!("{per_person:.1}, beside {} looks at a published document", grouped(looks as i64)),
-            per_person <= 8.0 && looks > 0,
+            "What the machine decides for those who wait long, against those who wait short",
+            "at most 1.25 times as much",
+            format!(
+                "{:.2} times; {per_person:.1} requests a person, beside {} looks at a published document",
+                cost.long_over_short,
+                grouped(looks as i64)
+            ),
+            cost.long_over_short <= 1.25 && looks > 0,
         ),
         verdict(
             Promise::P8,
@@ -302,7 +306,7 @@ fn told(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
         format!("of {}", run.totals.events_checked),
     );
     announced.pass &= run.totals.events_checked > 0;
-    vec![
+    let mut verdicts = vec![
         none_of(
             run,
             Promise::P6,
@@ -311,16 +315,22 @@ fn told(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
             format!("in {} s, five times a second", grouped(looks as i64)),
         ),
         announced,
+    ];
+    if run.sold_out_at.is_none() {
+        // Nobody could wait in vain: there is nothing to judge.
+        return verdicts;
+    }
+    verdicts.extend([
         verdict(
             Promise::P6,
             "People who waited in vain, not told ten minutes before the last place was gone",
-            "0",
+            "at most 1 in 1,000",
             format!(
                 "{} of {} in line then",
                 grouped(i64::from(told.too_late)),
                 grouped(i64::from(told.in_line))
             ),
-            told.too_late == 0,
+            u64::from(told.too_late) * 1_000 <= u64::from(told.in_line),
         ),
         verdict(
             Promise::P6,
@@ -333,5 +343,6 @@ fn told(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
             ),
             f64::from(told.sent_away) <= 0.01 * f64::from(summary.ends.no_supply),
         ),
-    ]
+    ]);
+    verdicts
 }
