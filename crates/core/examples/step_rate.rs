@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Random people and slots, as in a rush. Holds of one batch are confirmed in the next
-//! one. Prints bookings a second and what they cost in memory.
+//! one. Prints bookings a second, the longest batch, what a booking costs in memory, how
+//! long freezing the state for a snapshot stops the writer, and how long a restart takes.
 
 use std::env;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use jari_core::ids::{
     BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, SlotId, VaccineId,
 };
 use jari_core::time::Date;
-use jari_core::{Body, Command, Outcome, State, Time, step};
+use jari_core::{Body, Command, Data, Outcome, State, Time, step};
 
 const CLINICS: u32 = 5_000;
 const SLOTS_PER_CLINIC: u32 = 160;
@@ -40,11 +41,10 @@ fn main() {
     let filled = Instant::now();
     book(&mut state, &mut crowd, settings.warm, &settings);
     println!("warmed with {} bookings in {:.1} s", settings.warm, filled.elapsed().as_secs_f64());
-    let (seconds, booked) = book(&mut state, &mut crowd, settings.bookings, &settings);
-    let rate = booked as f64 / seconds;
-    println!("{booked} bookings in {seconds:.3} s: {rate:.0} bookings/s, {:.0} ns a command", 5e8 / rate);
+    report_rate(&book(&mut state, &mut crowd, settings.bookings, &settings));
     report_memory(&state);
-    report_restart(&state);
+    let data = report_freeze(&mut state, &mut crowd, &settings);
+    report_restart(data);
 }
 
 fn settings() -> Settings {
@@ -63,6 +63,16 @@ fn settings() -> Settings {
     settings
 }
 
+fn report_rate(spent: &Spent) {
+    let Spent { booked, seconds, longest_s } = spent;
+    let rate = *booked as f64 / seconds;
+    println!(
+        "{booked} bookings in {seconds:.3} s: {rate:.0} bookings/s, {:.0} ns a command, longest batch {:.0} us",
+        5e8 / rate,
+        longest_s * 1e6
+    );
+}
+
 fn report_memory(state: &State) {
     let bookings = state.data().bookings.len();
     let bytes = bookings * size_of::<Booking>() + state.index_bytes();
@@ -73,8 +83,21 @@ fn report_memory(state: &State) {
     );
 }
 
-fn report_restart(state: &State) {
-    let data = state.data().clone();
+/// Freezes the state and goes on booking while the frozen state is held.
+fn report_freeze(state: &mut State, crowd: &mut Crowd, settings: &Settings) -> Data {
+    let started = Instant::now();
+    let data = state.freeze();
+    let froze = started.elapsed();
+    println!(
+        "froze {} bookings in {:.0} us; while they are held:",
+        data.bookings.len(),
+        froze.as_secs_f64() * 1e6
+    );
+    report_rate(&book(state, crowd, settings.bookings.min(200_000), settings));
+    data
+}
+
+fn report_restart(data: Data) {
     let started = Instant::now();
     let restored = State::restore(data).expect("the invariants hold");
     let seconds = started.elapsed().as_secs_f64();
@@ -186,10 +209,17 @@ impl Crowd {
     }
 }
 
-/// Books `count` times; gives the seconds spent in the machine and how many it booked.
-fn book(state: &mut State, crowd: &mut Crowd, count: u64, settings: &Settings) -> (f64, u64) {
-    let mut seconds = 0.0;
-    let mut booked = 0;
+/// What booking took: only the time within the machine.
+#[derive(Default)]
+struct Spent {
+    booked: u64,
+    seconds: f64,
+    longest_s: f64,
+}
+
+/// Books `count` times.
+fn book(state: &mut State, crowd: &mut Crowd, count: u64, settings: &Settings) -> Spent {
+    let mut spent = Spent::default();
     let mut held: Vec<(BookingId, PersonId)> = Vec::new();
     let mut asked = 0;
     while asked < count || !held.is_empty() {
@@ -202,16 +232,16 @@ fn book(state: &mut State, crowd: &mut Crowd, count: u64, settings: &Settings) -
             asked += 1;
         }
         crowd.at = crowd.at.plus_ms(2);
-        let outcomes = run(state, &commands, crowd.at, settings, &mut seconds);
+        let outcomes = run(state, &commands, crowd.at, settings, &mut spent);
         for (command, outcome) in commands.iter().zip(outcomes) {
             match (outcome, &command.body) {
                 (Outcome::Held { booking, .. }, Body::Hold { person, .. }) => held.push((booking, *person)),
-                (Outcome::Confirmed { .. }, _) => booked += 1,
+                (Outcome::Confirmed { .. }, _) => spent.booked += 1,
                 (outcome, body) => assert!(outcome.refusal().is_some(), "{body:?} came to {outcome:?}"),
             }
         }
     }
-    (seconds, booked)
+    spent
 }
 
 #[inline(never)]
@@ -220,7 +250,7 @@ fn run(
     commands: &[Command],
     at: Time,
     settings: &Settings,
-    seconds: &mut f64,
+    spent: &mut Spent,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(commands.len());
     let started = Instant::now();
@@ -232,6 +262,8 @@ fn run(
     }
     let done = Command { id: CommandId(0), body: Body::AckEffects { upto: state.data().effects.end() } };
     step(state, &done, at);
-    *seconds += started.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
+    spent.seconds += seconds;
+    spent.longest_s = spent.longest_s.max(seconds);
     outcomes
 }

@@ -54,13 +54,14 @@ impl Line {
 
     /// The place under `hash` whose number `is_it` accepts.
     fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<usize> {
-        // All places are compared at once, and nearly always none is a stranger's.
+        // All hashes are compared at once; a newcomer's is nearly never among them.
         if !self.hashes.iter().fold(false, |any, other| any | (*other == hash)) {
             return None;
         }
-        let is_it =
-            |at: &usize| self.hashes[*at] == hash && self.numbers[*at] != FREE && is_it(self.numbers[*at]);
-        (0..LINE_LEN).find(is_it)
+        (0..LINE_LEN).find(|at| {
+            let number = self.numbers[*at];
+            self.hashes[*at] == hash && number != FREE && is_it(number)
+        })
     }
 }
 

@@ -217,10 +217,16 @@ impl Engine {
         (self.applied, self.chain)
     }
 
-    /// What a snapshot of this moment holds. Takes microseconds; encode it elsewhere.
+    /// What a snapshot of this moment holds. Takes about a millisecond with ten
+    /// million bookings; encode it elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::read`].
     #[must_use]
     pub fn freeze(&self) -> (Position, Chain, Data) {
-        (self.applied, self.chain, self.read(|state| state.data().clone()))
+        let mut state = self.state.write().expect("no panic left the state half changed");
+        (self.applied, self.chain, state.freeze())
     }
 
     /// Checks the invariants that are cheap to check.
@@ -315,6 +321,7 @@ fn apply_entry(
         return Ok(());
     }
     let (_, range) = own.records.pop_front().expect("the front was just seen");
+    state.warm(&own.commands[range.clone()]);
     for index in range {
         if own.unfit.contains(&index) {
             answer(index, Outcome::refused(Reason::Full));

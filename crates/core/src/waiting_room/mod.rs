@@ -14,6 +14,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::chunked::Chunked;
 use crate::command::Text;
@@ -28,8 +29,8 @@ mod pace;
 mod passes;
 mod people;
 
-pub(crate) use handle::handle;
 pub use draw::Draw;
+pub(crate) use handle::handle;
 pub use marks::{Mark, Marks};
 pub use outlook::{Outlook, outlook};
 pub(crate) use pace::advance;
@@ -144,6 +145,14 @@ pub struct Room {
 }
 
 impl Room {
+    /// A copy for a snapshot, whose long sequences are shared until they are written to.
+    pub(crate) fn freeze(&mut self) -> Room {
+        let (mut ends, mut people) = (mem::take(&mut self.ends), mem::take(&mut self.people));
+        let frozen = Room { ends: ends.freeze(), people: people.freeze(), ..self.clone() };
+        (self.ends, self.people) = (ends, people);
+        frozen
+    }
+
     /// A ticket's position in line, from 0, once it is known: at the draw for the
     /// lobby's tickets, at once for later ones. Costs 90 SHA-256 blocks for a lobby
     /// ticket.
