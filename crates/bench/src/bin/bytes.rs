@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use jari_bench::answer::{Answer, Parsed, body, header, parse};
 use jari_bench::random::Random;
-use jari_web::pages::poll::interval_ms;
+use jari_web::poll::interval_ms;
 use serde_json::json;
 
 const LIVES: u64 = 1_000;

@@ -164,7 +164,7 @@ fn reach(facts: &Facts, place: u32) -> Reach {
 }
 
 fn interval_ms(wait_ms: f64, random: &mut Random) -> u64 {
-    let interval = (wait_ms / 6.0).clamp(INTERVAL_MS_MIN, INTERVAL_MS_MAX);
+    let interval = (wait_ms / 3.0).clamp(INTERVAL_MS_MIN, INTERVAL_MS_MAX);
     (interval * (0.8 + 0.4 * random.unit())) as u64
 }
 
