@@ -234,7 +234,8 @@ impl Simulation {
             Reason::Busy => {
                 self.totals.busy += 1;
                 let after_ms = refusal.detail as f64 * self.random.between(0.8, 1.4);
-                self.send(device, Op::Enter, after_ms);
+                // The same request again, as the answer said: not another one.
+                self.then(device, Step::Ask(Op::Enter), after_ms);
             }
             Reason::RoomClosed => self.leave(device, Some(End::NoSupply)),
             Reason::TicketSpent => self.leave(device, None),

@@ -1,5 +1,5 @@
 //! The waiting page as a browser runs it: it reads the public document and decides when to ask
-//! again. The same rule as `assets/wait.js` and `web::pages::poll`.
+//! again. The same rule as `assets/wait.js` and `web::poll`.
 //!
 //! Must never know more than the public document, the ticket and the published draw. Start at
 //! [`Facts`] and [`look`].

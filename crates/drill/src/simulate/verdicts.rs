@@ -221,8 +221,9 @@ fn cheap(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
             "What the machine decides for those who wait long, against those who wait short",
             "at most 1.25 times as much",
             format!(
-                "{:.2} times; {per_person:.1} requests a person, beside {} looks at a published document",
+                "{:.2} times, waits at the door apart ({} answers); {per_person:.1} requests a person, {} looks at a published document",
                 cost.long_over_short,
+                grouped(run.totals.busy as i64),
                 grouped(looks as i64)
             ),
             cost.long_over_short <= 1.25 && looks > 0,
