@@ -10,6 +10,7 @@
 
 pub mod auditor;
 pub mod history;
+pub mod live;
 pub mod report;
 pub mod scenario;
 pub mod simulate;
