@@ -11,8 +11,12 @@ use std::sync::{Arc, RwLock};
 use jari_core::invariants::{self, Violation};
 use jari_core::{Command, Data, Outcome, Reason, State, Time, step};
 use jari_journal::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
-use jari_wire::record::{self, DecodeError, RecordWriter};
+use jari_wire::record::{self, DecodeError, Record, RecordWriter};
 use jari_wire::snapshot::SnapshotMeta;
+
+/// How many commands' memory is asked for together: what many thousands need would push
+/// each other out of the caches again.
+const WARM_LEN: usize = 64;
 
 /// Settings of an engine.
 #[derive(Copy, Clone, Debug)]
@@ -137,10 +141,7 @@ impl Engine {
             }
             recovered.records += 1;
             recovered.commands += record.commands.len() as u64;
-            state.advance(record.head.at);
-            for command in &record.commands {
-                step(&mut state, command, record.head.at);
-            }
+            replay(&mut state, &record);
             applied = entry.position;
             chain = entry.chain;
             ControlFlow::Continue(())
@@ -314,22 +315,33 @@ fn apply_entry(
     let mine =
         head.node == node && own.records.front().is_some_and(|(sequence, _)| *sequence == head.sequence);
     if !mine {
-        let record = record::decode(entry.payload)?;
-        for command in &record.commands {
-            step(state, command, head.at);
-        }
+        replay(state, &record::decode(entry.payload)?);
         return Ok(());
     }
     let (_, range) = own.records.pop_front().expect("the front was just seen");
-    state.warm(&own.commands[range.clone()]);
-    for index in range {
-        if own.unfit.contains(&index) {
-            answer(index, Outcome::refused(Reason::Full));
-        } else {
-            answer(index, step(state, &own.commands[index], head.at));
+    for from in range.clone().step_by(WARM_LEN) {
+        let upto = range.end.min(from + WARM_LEN);
+        state.warm(&own.commands[from..upto]);
+        for index in from..upto {
+            if own.unfit.contains(&index) {
+                answer(index, Outcome::refused(Reason::Full));
+            } else {
+                answer(index, step(state, &own.commands[index], head.at));
+            }
         }
     }
     Ok(())
+}
+
+/// Applies a record that nobody here waits for.
+fn replay(state: &mut State, record: &Record) {
+    state.advance(record.head.at);
+    for commands in record.commands.chunks(WARM_LEN) {
+        state.warm(commands);
+        for command in commands {
+            step(state, command, record.head.at);
+        }
+    }
 }
 
 fn turn_error(error: AppendError) -> TurnError {
