@@ -311,6 +311,8 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
         "overload_lag_p99_ms",
         Figure::new(lag_ms, "ms", "How late the generator itself was: it counts in the above"),
     );
+    let note = "Visits under overload that could not begin: everyone with a session was on one";
+    add("overload_not_offered", Figure::count(overload.over.not_offered, "visits", note));
     for (word, count) in &overload.over.answers {
         add(&format!("overload_{word}"), Figure::count(*count, "answers", "Under overload"));
     }
