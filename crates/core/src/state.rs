@@ -17,7 +17,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::recent::{Recent, RecentIndex, digest};
 use crate::shards::Shards;
 use crate::time::Time;
-use crate::waiting_room::{self, Mark, Room};
+use crate::waiting_room::{self, Mark, Places, Room};
 
 /// The newest version of the rules that this build knows.
 pub const RULES_NEWEST: u32 = 1;
@@ -225,8 +225,8 @@ impl State {
         let mut events = Vec::new();
         for (id, room) in &mut self.data.rooms {
             let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
-            let supply_left = campaign.is_none_or(|campaign| campaign.free() > 0);
-            events.extend(waiting_room::advance(room, supply_left, at).map(|event| (*id, event)));
+            let places = campaign.map(|campaign| Places::of(campaign, at));
+            events.extend(waiting_room::advance(room, places, at).map(|event| (*id, event)));
         }
         for (id, (kind, value)) in events {
             self.data.publish(kind, id.0, value, "");

@@ -45,11 +45,14 @@ pub struct RoomView {
 /// Clinics' parts in campaigns by place, and their slots.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    /// By campaign, then region, then district: the desks there, in order.
-    pub places: BTreeMap<CampaignId, BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<DeskId>>>>,
+    /// By campaign, then region.
+    pub places: BTreeMap<CampaignId, BTreeMap<Box<str>, Districts>>,
     /// Slots by desk, in order of their beginning.
     pub slots: Vec<Vec<SlotId>>,
 }
+
+/// The desks of a region by district, in their order.
+pub type Districts = BTreeMap<Box<str>, Vec<DeskId>>;
 
 /// Builds views; remembers what only grows.
 #[derive(Debug, Default)]
@@ -98,9 +101,7 @@ fn room_view(data: &Data, room: &Room) -> RoomView {
     let campaign = room.config.campaign.and_then(|id| data.campaigns.get(&id));
     let outlook = outlook(room, campaign, data.time);
     let supply = campaign.map(|campaign| campaign.supply);
-    let free = campaign.map(|campaign| {
-        campaign.supply.free().min(campaign.config.quota.saturating_sub(campaign.supply.taken()))
-    });
+    let free = campaign.map(|campaign| campaign.free_at(data.time));
     RoomView { document: Bytes::from(document(room, data.time, &outlook, free)), outlook, supply }
 }
 

@@ -155,6 +155,19 @@ impl Campaign {
     pub fn free(&self) -> u32 {
         self.supply.free().min(self.config.quota.saturating_sub(self.supply.taken()))
     }
+
+    /// Places that can be given in the window of this moment, or in the next one if none
+    /// is open: as far as its share of the quota reaches.
+    #[must_use]
+    pub fn free_at(&self, now: Time) -> u32 {
+        windows::left_of_share(&self.config.windows, self.config.quota, self.supply.taken(), now).min(self.free())
+    }
+
+    /// Whether holds are taken at this moment, by anyone.
+    #[must_use]
+    pub fn is_taking_holds(&self, now: Time) -> bool {
+        !self.closed && self.paused.is_none() && windows::is_any_open(&self.config.windows, now)
+    }
 }
 
 /// What the public may know of a clinic.

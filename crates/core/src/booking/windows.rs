@@ -49,6 +49,20 @@ pub(super) fn share_reached(windows: &[Window], now: Time) -> u32 {
     windows.iter().filter(|window| window.opens_at <= now).map(|window| window.share_ppm).max().unwrap_or(0)
 }
 
+/// Whether a window is open for anyone.
+pub(super) fn is_any_open(windows: &[Window], now: Time) -> bool {
+    windows.iter().any(|window| window.is_open(now))
+}
+
+/// What is left of the share of the windows that are open, or of the next one to open.
+pub(super) fn left_of_share(windows: &[Window], quota: u32, taken: u32, now: Time) -> u32 {
+    let open = windows.iter().filter(|window| window.is_open(now)).map(|window| window.share_ppm).max();
+    let next = || windows.iter().find(|window| window.opens_at > now).map(|window| window.share_ppm);
+    let share_ppm = open.or_else(next).unwrap_or(0);
+    let share = u64::from(quota) * u64::from(share_ppm) / WHOLE_PPM;
+    u32::try_from(share).unwrap_or(u32::MAX).saturating_sub(taken)
+}
+
 /// Whether one more place of `whole` stays within a share, rounded down.
 pub(super) fn share_allows(share_ppm: u32, whole: u32, taken: u32) -> bool {
     u64::from(taken) < u64::from(whole) * u64::from(share_ppm) / WHOLE_PPM

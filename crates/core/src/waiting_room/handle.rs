@@ -10,7 +10,7 @@
 use alloc::vec::Vec;
 
 use super::draw::{self, Draw};
-use super::{Marks, Pace, Phase, Room, RoomConfig, pace, people};
+use super::{Marks, Pace, Phase, Places, Room, RoomConfig, pace, people};
 use crate::chunked::Chunked;
 use crate::command::{Body, Text};
 use crate::ids::RoomId;
@@ -126,7 +126,7 @@ fn schedule_room(data: &mut Data, id: RoomId, opens_at: Time, reason: &Text) -> 
 /// Reveals the draw of a frozen lobby, also of an empty one: the promise was to reveal.
 fn draw_room(data: &mut Data, id: RoomId, seed: [u8; 32], beacon: [u8; 32]) -> Checked<Outcome> {
     let now = data.time;
-    let supply_left = data.rooms.get(&id).is_none_or(|room| supply_left(data, room));
+    let places = data.rooms.get(&id).and_then(|room| places_behind(data, room));
     let room = live_room(data, id)?;
     let Some(lobby) = room.lobby.filter(|_| room.draw.is_none()) else {
         return refuse(Reason::DrawNotDue);
@@ -135,7 +135,7 @@ fn draw_room(data: &mut Data, id: RoomId, seed: [u8; 32], beacon: [u8; 32]) -> C
         return refuse(Reason::SeedWrong);
     }
     room.draw = Some(Draw::reveal(seed, beacon, lobby));
-    pace::start_calling(room, supply_left, now);
+    pace::start_calling(room, places, now);
     data.publish(EventKind::RoomDrawn, id.0, u64::from(lobby), "");
     Ok(Outcome::Done)
 }
@@ -209,10 +209,10 @@ fn publish_opened(data: &mut Data, id: RoomId, opened: Option<(EventKind, u64)>)
     }
 }
 
-/// Whether calling someone into the room can be of use to them.
-fn supply_left(data: &Data, room: &Room) -> bool {
+/// What the campaign behind the room has to give, if there is one.
+fn places_behind(data: &Data, room: &Room) -> Option<Places> {
     let campaign = room.config.campaign.and_then(|id| data.campaigns.get(&id));
-    campaign.is_none_or(|campaign| campaign.free() > 0)
+    campaign.map(|campaign| Places::of(campaign, data.time))
 }
 
 impl Room {

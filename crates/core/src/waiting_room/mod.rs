@@ -33,7 +33,7 @@ pub use draw::Draw;
 pub(crate) use handle::handle;
 pub use marks::{Mark, Marks};
 pub use outlook::{Outlook, outlook};
-pub(crate) use pace::advance;
+pub(crate) use pace::{Places, advance};
 pub use pace::{Cohort, Controller};
 
 /// Settings of a room.

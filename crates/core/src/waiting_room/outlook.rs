@@ -37,7 +37,7 @@ pub fn outlook(room: &Room, campaign: Option<&Campaign>, now: Time) -> Outlook {
     let (calls_per_minute_low, calls_per_minute_high) = calls_per_minute(room, now);
     let (reach_low, reach_high) = match campaign {
         Some(campaign) => {
-            let (low, high) = reach(room, campaign);
+            let (low, high) = reach(room, campaign, now);
             (Some(low), Some(high))
         }
         None => (None, None),
@@ -78,11 +78,11 @@ fn foreseen_calls_per_minute(room: &Room) -> (u32, u32) {
 /// Positions that supply will reach: those called, and as many more as the places left
 /// allow at the rate at which calls took places so far, with a quarter of margin either
 /// way. Those inside may still take a place each; places held may come back.
-fn reach(room: &Room, campaign: &Campaign) -> (u32, u32) {
+fn reach(room: &Room, campaign: &Campaign, now: Time) -> (u32, u32) {
     let supply = &campaign.supply;
     let (called, taken) = (u64::from(room.called), u64::from(supply.taken()));
     let calls = called + PRIOR_CALLS;
-    let free = if campaign.closed { 0 } else { u64::from(campaign.free()) };
+    let free = if campaign.closed { 0 } else { u64::from(campaign.free_at(now)) };
     let left_low = free.saturating_sub(room.inside.len() as u64);
     let left_high = if campaign.closed { 0 } else { free + u64::from(supply.held) };
     // Places that are taken past this room (by telephone, by partners) are in `taken`, too:

@@ -29,6 +29,10 @@
 //! A paused room's time stands still, and so does the time in which the machine did not
 //! run: nobody could come then, and nothing is learnt from it.
 //!
+//! **Supply.** With a campaign behind the room, no more people are called than can find a
+//! place: those inside without one, those expected at the door and those called now stay
+//! within the places left, and a few more.
+//!
 //! It must never call beyond what is issued, call while paused, closed, undrawn or sold
 //! out, or use a fraction that two machines could round differently.
 //!
@@ -37,6 +41,7 @@
 use alloc::collections::VecDeque;
 
 use super::{Phase, Room};
+use crate::booking::Campaign;
 use crate::state::EventKind;
 use crate::time::Time;
 
@@ -73,6 +78,8 @@ const SHARE_PRIOR: u64 = 4;
 const GAIN_MIN_PERMILLE: u64 = 900;
 const GAIN_RISE_PERMILLE: u64 = 200;
 const TEN_S_MAX: usize = 60;
+/// Called beyond the places left, so that the last ones go quickly too.
+const SEEKERS_SPARE: u64 = 4;
 
 /// A batch of positions called together, to learn how many of those called come.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -136,17 +143,42 @@ impl Default for Controller {
     }
 }
 
-/// Lets time pass in a room until `now`. `supply_left` is false when a linked campaign
-/// has nothing to give: then nobody is called for nothing. Returns what everyone is to
-/// know of it, if anything.
-pub(crate) fn advance(room: &mut Room, supply_left: bool, now: Time) -> Option<(EventKind, u64)> {
+/// What a linked campaign has to give: nobody is called for nothing.
+#[derive(Copy, Clone)]
+pub(crate) struct Places {
+    /// Places that can be held now.
+    free: u32,
+    /// Places held by people inside.
+    held: u32,
+}
+
+impl Places {
+    /// What the campaign behind a room gives at `now`.
+    pub(crate) fn of(campaign: &Campaign, now: Time) -> Places {
+        let free = if campaign.is_taking_holds(now) { campaign.free_at(now) } else { 0 };
+        Places { free, held: campaign.supply.held }
+    }
+
+    /// People who may be inside or at the door without a place, as credit: as many as
+    /// there are places, and a few more, since some who are called go without booking.
+    fn seekers_max(self) -> u64 {
+        match u64::from(self.free) {
+            0 => 0,
+            free => (free + free / 16 + SEEKERS_SPARE) * ENTRY,
+        }
+    }
+}
+
+/// Lets time pass in a room until `now`. `places` is what a linked campaign has to give.
+/// Returns what everyone is to know of it, if anything.
+pub(crate) fn advance(room: &mut Room, places: Option<Places>, now: Time) -> Option<(EventKind, u64)> {
     room.end_passes(now);
     let opened = open_if_due(room, now);
     if is_calling(room) {
         let behind_ms = now.since_ms(room.controller.accrued_until);
         room.controller.skip(behind_ms.saturating_sub(BURST_MS));
         while now.since_ms(room.controller.accrued_until) >= TICK_MS {
-            tick(room, supply_left);
+            tick(room, places);
         }
     }
     opened
@@ -164,14 +196,14 @@ pub(super) fn open_if_due(room: &mut Room, now: Time) -> Option<(EventKind, u64)
 
 /// Calling begins: the draw was revealed at `now`. The first two seconds' worth is called
 /// at once.
-pub(super) fn start_calling(room: &mut Room, supply_left: bool, now: Time) {
+pub(super) fn start_calling(room: &mut Room, places: Option<Places>, now: Time) {
     let burst = burst(room);
     let controller = &mut room.controller;
     controller.accrued_until = now;
     controller.entry_credit = burst;
     controller.call_credit = burst as i64;
     if is_calling(room) {
-        call(room, supply_left);
+        call(room, places);
     }
 }
 
@@ -227,7 +259,7 @@ fn is_calling(room: &Room) -> bool {
 }
 
 /// One step of the room's running time.
-fn tick(room: &mut Room, supply_left: bool) {
+fn tick(room: &mut Room, places: Option<Places>) {
     let (rate, burst) = (rate(room), burst(room));
     let passes_max = room.config.pace.passes_max as usize;
     let nearly_full = room.inside.len() >= passes_max - passes_max / 16;
@@ -242,14 +274,11 @@ fn tick(room: &mut Room, supply_left: bool) {
         controller.shut_at = controller.accrued_until;
     }
     controller.learn();
-    call(room, supply_left);
+    call(room, places);
 }
 
 /// Calls as many as credit, door, passes and tickets allow.
-fn call(room: &mut Room, supply_left: bool) {
-    if !supply_left {
-        return;
-    }
+fn call(room: &mut Room, places: Option<Places>) {
     let door = (rate(room) * DOOR_MS).max(ENTRY);
     let inside = room.inside.len() as u64 * ENTRY;
     let free_inside = (u64::from(room.config.pace.passes_max) * ENTRY).saturating_sub(inside);
@@ -257,6 +286,8 @@ fn call(room: &mut Room, supply_left: bool) {
     let credit = u64::try_from(controller.call_credit).unwrap_or(0);
     let expected = controller.expected_at_door();
     let allowance = credit.min(door.saturating_sub(expected)).min(free_inside.saturating_sub(expected));
+    let seekers = |places: Places| places.seekers_max().saturating_sub(inside.saturating_sub(u64::from(places.held) * ENTRY));
+    let allowance = places.map_or(allowance, |places| allowance.min(seekers(places).saturating_sub(expected)));
     let price = u64::from(controller.show_up_permille) * (ENTRY / 1_000);
     let waiting = u64::from(room.issued - room.called);
     let count = (allowance / price).min(waiting);

@@ -2,7 +2,7 @@
 
 use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
 use jari_core::command::Body;
-use jari_core::ids::{CampaignId, ClinicId, DeskId, RoomId, VaccineId};
+use jari_core::ids::{CampaignId, ClinicId, DeskId, RoomId, Serial, VaccineId};
 use jari_core::time::Date;
 use jari_core::{Outcome, State, Time};
 
@@ -32,6 +32,48 @@ fn nobody_is_called_into_a_sold_out_campaign() {
     assert_eq!(send(&mut state, instant("09:05:01"), quota), Outcome::Done);
     state.advance(instant("09:10:00"));
     assert_eq!(called(&state), reached, "the quota is used up");
+}
+
+#[test]
+fn no_more_are_called_than_can_find_a_place() {
+    let mut state = State::new();
+    let now = instant("09:00:00");
+    create_campaign(&mut state, now);
+    let slots = vec![SlotSpec { starts_at: instant("20:00:00"), vaccine: VaccineId(0), capacity: 20 }];
+    send(&mut state, now, Body::AddSlots { desk: DeskId(0), slots });
+    open_room(&mut state, now);
+    // Everyone who is called comes in at once, and looks around without booking.
+    let mut at = now;
+    while at < instant("09:00:30") {
+        at = at.plus_ms(1_000);
+        for serial in 0..1_000 {
+            send(&mut state, at, Body::Enter { room: ROOM, serial: Serial(serial) });
+        }
+    }
+    let inside = state.data().rooms[&ROOM].inside.len();
+    assert!((20..=25).contains(&inside), "{inside} people look for 20 places");
+}
+
+#[test]
+fn nobody_is_called_while_the_campaign_is_paused_or_its_window_is_shut() {
+    let mut state = State::new();
+    let now = instant("09:00:00");
+    create_campaign(&mut state, now);
+    let slots = vec![SlotSpec { starts_at: instant("23:30:00"), vaccine: VaccineId(0), capacity: 90 }];
+    send(&mut state, now, Body::AddSlots { desk: DeskId(0), slots });
+    done(&mut state, now, Body::PauseCampaign { campaign: CAMPAIGN, reason: "a recall".into() });
+    open_room(&mut state, now);
+    state.advance(instant("09:05:00"));
+    assert_eq!(called(&state), 0, "paused");
+    done(&mut state, instant("09:05:00"), Body::ResumeCampaign { campaign: CAMPAIGN });
+    state.advance(instant("09:05:02"));
+    let reached = called(&state);
+    assert!(reached > 0, "it goes on");
+    // The only window closes at 23:00.
+    state.advance(instant("23:00:00"));
+    let at_the_end = called(&state);
+    state.advance(instant("23:20:00"));
+    assert_eq!(called(&state), at_the_end, "the window is shut");
 }
 
 fn called(state: &State) -> u32 {

@@ -1,6 +1,6 @@
 //! What those who wait are told: ranges that hold what then happens.
 
-use jari_core::booking::{Campaign, CampaignConfig, Rules, Supply};
+use jari_core::booking::{Campaign, CampaignConfig, Rules, Supply, Window};
 use jari_core::ids::RoomId;
 use jari_core::time::Date;
 use jari_core::waiting_room::{Outlook, outlook};
@@ -23,7 +23,12 @@ fn campaign(capacity: u32, booked: u32, held: u32) -> Campaign {
                 doses: 1,
                 dose_interval_days: 0,
             },
-            windows: Vec::new(),
+            windows: vec![Window {
+                opens_at: Time(0),
+                closes_at: Time(u64::MAX),
+                digits: 0x3ff,
+                share_ppm: 1_000_000,
+            }],
             hold_ms: 60_000,
             utc_offset_min: 540,
         },
