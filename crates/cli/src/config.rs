@@ -117,7 +117,8 @@ fn yes() -> bool {
 impl Config {
     /// Reads and checks a file. A relative data directory counts from the file's own.
     pub fn read(path: &Path) -> anyhow::Result<Config> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut config = Config::parse(&text).with_context(|| format!("in {}", path.display()))?;
         if let Some(dir) = path.parent() {
             config.data = dir.join(&config.data);

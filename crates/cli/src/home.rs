@@ -30,7 +30,8 @@ pub struct Home {
 impl Home {
     /// Opens a data directory, making it if needed.
     pub fn open(dir: &Path) -> anyhow::Result<Home> {
-        fs::create_dir_all(dir).with_context(|| format!("cannot make the data directory {}", dir.display()))?;
+        fs::create_dir_all(dir)
+            .with_context(|| format!("cannot make the data directory {}", dir.display()))?;
         Ok(Home { dir: dir.to_owned() })
     }
 
@@ -54,7 +55,8 @@ impl Home {
     pub fn keys(&self) -> anyhow::Result<KeyRing> {
         let path = self.dir.join("keys");
         if path.exists() {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             return KeyRing::parse(&text).with_context(|| format!("in {}", path.display()));
         }
         ensure!(
@@ -106,7 +108,8 @@ impl Home {
 /// Thirty-two random bytes from the system.
 pub fn random() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
     Ok(bytes)
 }
 

@@ -84,7 +84,9 @@ fn vaccine_named(campaign: &Campaign, name: &str) -> anyhow::Result<VaccineId> {
     let found = vaccines.iter().position(|vaccine| vaccine.name.eq_ignore_ascii_case(name));
     let Some(found) = found else {
         let known: Vec<&str> = vaccines.iter().map(|vaccine| &*vaccine.name).collect();
-        bail!("the feed has the vaccine {name:?}, but the campaign has only {known:?}: add it to the campaign");
+        bail!(
+            "the feed has the vaccine {name:?}, but the campaign has only {known:?}: add it to the campaign"
+        );
     };
     Ok(VaccineId(found as u16))
 }
@@ -97,9 +99,9 @@ pub fn from_made_up(clinics: &[MadeUpClinic], days: &[Time], vaccines: u16) -> V
     let offer = |(number, clinic): (usize, &MadeUpClinic)| {
         let district = &geography::districts()[clinic.district];
         let vaccine = VaccineId((number % usize::from(vaccines.max(1))) as u16);
-        let begins = days.iter().flat_map(|day| {
-            (0..HALF_HOURS).map(|half_hour| day.plus_ms(NINE_MS + half_hour * HALF_HOUR_MS))
-        });
+        let begins = days
+            .iter()
+            .flat_map(|day| (0..HALF_HOURS).map(|half_hour| day.plus_ms(NINE_MS + half_hour * HALF_HOUR_MS)));
         let spec = |starts_at| SlotSpec { starts_at, vaccine, capacity: clinic.capacity_per_half_hour };
         Offer { clinic: made_up_config(clinic, district), slots: begins.map(spec).collect() }
     };
@@ -109,7 +111,8 @@ pub fn from_made_up(clinics: &[MadeUpClinic], days: &[Time], vaccines: u16) -> V
 fn made_up_config(clinic: &MadeUpClinic, district: &geography::District) -> ClinicConfig {
     ClinicConfig {
         name: format!("{} · {}", clinic.name_ko, clinic.name_en).into(),
-        address: format!("{} {} (가상 주소 made-up address)", district.province_ko, district.district_ko).into(),
+        address: format!("{} {} (가상 주소 made-up address)", district.province_ko, district.district_ko)
+            .into(),
         region: format!("{} {}", district.province_ko, district.province_en).into(),
         district: format!("{} {}", district.district_ko, district.district_en).into(),
         postcode: clinic.postcode.as_str().into(),
@@ -188,7 +191,11 @@ fn all<T>(
             }
         })?;
         if let Some(refusal) = reason {
-            bail!("refused: {} (detail {}); what was put in before stays", refusal.reason.code(), refusal.detail);
+            bail!(
+                "refused: {} (detail {}); what was put in before stays",
+                refusal.reason.code(),
+                refusal.detail
+            );
         }
         ensure!(refused.is_none(), "a row was put in before with other content: name the source differently");
     }

@@ -9,11 +9,11 @@ use anyhow::Context;
 use jari_core::ids::ChannelId;
 use jari_node::snapshots::Snapshots;
 use jari_node::{Engine, Node, NodeOptions, SystemClock};
+use jari_web::ServerOptions;
 use jari_web::actions::partner::PartnerCredential;
 use jari_web::problem::Problem;
 use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
-use jari_web::{ServerOptions};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -48,8 +48,7 @@ impl Service {
         let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
         let vault = Vault::open(&home.vault(), keys.clone())?;
         let first = vault.first_run().await.map_err(problem)?;
-        let site = Site::new(node.handle(), keys, vault, site_options(config)?)
-            .map_err(problem)?;
+        let site = Site::new(node.handle(), keys, vault, site_options(config)?).map_err(problem)?;
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; is another service there?", config.listen))?;

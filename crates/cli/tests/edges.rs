@@ -12,10 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("jari-node", &["jari-core", "jari-journal", "jari-wire"]),
     ("jari-web", &["jari-core", "jari-node", "jari-wire"]),
     ("jari-drill", &["jari-core", "jari-journal", "jari-node", "jari-wire"]),
-    (
-        "jari-cli",
-        &["jari-core", "jari-drill", "jari-journal", "jari-node", "jari-web", "jari-wire"],
-    ),
+    ("jari-cli", &["jari-core", "jari-drill", "jari-journal", "jari-node", "jari-web", "jari-wire"]),
     // A tool of the workshop: it measures all of them, and none may use it.
     ("jari-bench", &["jari-core", "jari-journal", "jari-node", "jari-web", "jari-wire"]),
 ];

@@ -65,7 +65,8 @@ fn functions(text: &str) -> Vec<(usize, String, usize)> {
         let declared = code.split("fn ").next().is_some_and(|before| {
             code.contains("fn ")
                 && before.split_whitespace().all(|word| {
-                    word.starts_with("pub") || matches!(word, "async" | "const" | "unsafe" | "extern" | "crate)")
+                    word.starts_with("pub")
+                        || matches!(word, "async" | "const" | "unsafe" | "extern" | "crate)")
                 })
         });
         if !declared {

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use crate::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Window};
 use crate::ids::{
-    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId, VaccineId,
+    BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
+    VaccineId,
 };
 use crate::time::{Date, Time};
 use crate::waiting_room::{Pace, RoomConfig};

@@ -52,7 +52,10 @@ impl Verify {
         let beacon = hex32(&self.beacon).context("--beacon")?;
         let commitment = hex32(&self.commitment).context("--commitment")?;
         if draw::commitment(&seed) != commitment {
-            println!("the seed does NOT fit the commitment: SHA-256 of it is {}", hex(&draw::commitment(&seed)));
+            println!(
+                "the seed does NOT fit the commitment: SHA-256 of it is {}",
+                hex(&draw::commitment(&seed))
+            );
             return Ok(ExitCode::FAILURE);
         }
         println!("the seed fits the commitment");

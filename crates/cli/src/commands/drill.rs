@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use jari_drill::report::Report;
 use jari_drill::SimulateOptions;
 use jari_drill::live::{self, LiveOptions, Step};
+use jari_drill::report::Report;
 
 /// What can be asked of the drills.
 #[derive(Subcommand)]

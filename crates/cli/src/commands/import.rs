@@ -68,7 +68,8 @@ impl ImportCommand {
         let mut engine = home.engine(&Journal::default())?;
         let campaign = CampaignId(campaign);
         let found = engine.read(|state| state.data().campaigns.get(&campaign).cloned());
-        let found = found.with_context(|| format!("there is no campaign {} in {}", campaign.0, dir.display()))?;
+        let found =
+            found.with_context(|| format!("there is no campaign {} in {}", campaign.0, dir.display()))?;
         let offers = load::from_import(&read, &found)?;
         let loaded = load::put(&mut engine, &keys, campaign, &self.source, &offers, SystemClock.now())?;
         eprintln!("loaded {} clinics, {} slots, {} places", loaded.clinics, loaded.slots, loaded.places);

@@ -109,8 +109,9 @@ impl Verify {
             };
             println!("from snapshot {}", meta.position);
             replay.from = meta.position;
-            replay.state = State::restore(data)
-                .map_err(|violation| anyhow::anyhow!("the snapshot breaks invariant {}", violation.invariant))?;
+            replay.state = State::restore(data).map_err(|violation| {
+                anyhow::anyhow!("the snapshot breaks invariant {}", violation.invariant)
+            })?;
         }
         Ok(replay)
     }

@@ -160,7 +160,8 @@ impl Campaign {
     /// is open: as far as its share of the quota reaches.
     #[must_use]
     pub fn free_at(&self, now: Time) -> u32 {
-        windows::left_of_share(&self.config.windows, self.config.quota, self.supply.taken(), now).min(self.free())
+        windows::left_of_share(&self.config.windows, self.config.quota, self.supply.taken(), now)
+            .min(self.free())
     }
 
     /// Whether holds are taken at this moment, by anyone.

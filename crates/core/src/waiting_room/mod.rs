@@ -33,8 +33,8 @@ pub use draw::Draw;
 pub(crate) use handle::handle;
 pub use marks::{Mark, Marks};
 pub use outlook::{Outlook, outlook};
-pub(crate) use pace::{Places, advance};
 pub use pace::{Cohort, Controller};
+pub(crate) use pace::{Places, advance};
 
 /// Settings of a room.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

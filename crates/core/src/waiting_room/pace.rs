@@ -286,8 +286,11 @@ fn call(room: &mut Room, places: Option<Places>) {
     let credit = u64::try_from(controller.call_credit).unwrap_or(0);
     let expected = controller.expected_at_door();
     let allowance = credit.min(door.saturating_sub(expected)).min(free_inside.saturating_sub(expected));
-    let seekers = |places: Places| places.seekers_max().saturating_sub(inside.saturating_sub(u64::from(places.held) * ENTRY));
-    let allowance = places.map_or(allowance, |places| allowance.min(seekers(places).saturating_sub(expected)));
+    let seekers = |places: Places| {
+        places.seekers_max().saturating_sub(inside.saturating_sub(u64::from(places.held) * ENTRY))
+    };
+    let allowance =
+        places.map_or(allowance, |places| allowance.min(seekers(places).saturating_sub(expected)));
     let price = u64::from(controller.show_up_permille) * (ENTRY / 1_000);
     let waiting = u64::from(room.issued - room.called);
     let count = (allowance / price).min(waiting);

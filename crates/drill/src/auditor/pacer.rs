@@ -20,9 +20,7 @@ pub(super) const BURST_MS: u64 = 2_000;
 impl Pacer {
     /// Entries within the last ten seconds, one at `now` included.
     pub(super) fn entered(&mut self, now: Time) -> u32 {
-        while let Some((at, count)) =
-            self.recent.front().copied().filter(|(at, _)| at + WINDOW_MS <= now.0)
-        {
+        while let Some((at, count)) = self.recent.front().copied().filter(|(at, _)| at + WINDOW_MS <= now.0) {
             debug_assert!(at < now.0);
             self.sum -= count;
             self.recent.pop_front();
