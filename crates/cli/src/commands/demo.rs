@@ -168,7 +168,7 @@ fn progress_line(service: &Service) -> crowd::OnProgress {
     let terminal = std::io::stdout().is_terminal();
     Arc::new(move |progress: &Progress| {
         let second = &progress.second;
-        if !terminal && second.at_s % 10 != 0 {
+        if !terminal && !second.at_s.is_multiple_of(10) {
             return;
         }
         let views = node.views();
