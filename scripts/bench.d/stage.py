@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE, LOAD_CORE = 0, 1
+# The threads that a profile shows, as shares of them all: others may use the core, too.
+SERVERS = "jari,jari-node,jari-snapshot,tokio-rt-worker,empty,peer_booking,postgres,nginx"
 
 
 class Missed(Exception):
@@ -108,9 +110,10 @@ class Run:
             perf.wait()
         for kind, flags in (("self", ["--no-children"]), ("with-callees", ["--children"])):
             report = subprocess.run(["perf", "report", "--stdio", "-q", "-g", "none", "--percent-limit", "0.4",
-                                     "-s", "comm,dso,symbol", *flags, "-i", str(data)],
-                                    capture_output=True, text=True)
-            (self.out / f"profile-{name}-{kind}.txt").write_text(report.stdout)
+                                     "-s", "comm,dso,symbol", "--comms", SERVERS, "--percentage", "relative", *flags,
+                                     "-i", str(data)], capture_output=True, text=True)
+            lines = [" ".join(line.split()).removesuffix(" - -") for line in report.stdout.splitlines()]
+            (self.out / f"profile-{name}-{kind}.txt").write_text("\n".join(lines) + "\n")
         return result
 
 

@@ -86,7 +86,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections_max: 20_000, mailbox_max: 16_384, joins_per_second_per_network: 50 }
+        Limits { connections_max: 16_384, mailbox_max: 16_384, joins_per_second_per_network: 50 }
     }
 }
 

@@ -21,6 +21,7 @@ use jari_core::ids::RoomId;
 use tower::ServiceExt;
 
 use crate::problem::Problem;
+use crate::shed::Step;
 use crate::site::Site;
 use crate::{api, pages};
 
@@ -30,6 +31,8 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 const REQUEST_TIME: Duration = Duration::from_secs(15);
 const ROOMS: &str = "/api/v1/rooms/";
 const NOW: &str = "/now";
+/// How the paths of writes end that finish something.
+const FINISHES: [&str; 2] = ["/confirm", "/cancel"];
 
 /// What goes out: published bytes as they are, or what a route made.
 pub type FrontBody = Either<Full<Bytes>, Body>;
@@ -64,11 +67,11 @@ impl Front {
         if let Some(document) = self.room_document(request.method(), request.uri().path()) {
             return document.map(|bytes| Either::Left(Full::new(bytes)));
         }
-        let write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let limited = write && !is_operators(request.uri().path());
-        let permit = limited.then(|| self.site.shed.admit());
+        let limited = step_of(&request).filter(|_| !is_operators(request.uri().path()));
+        let permit = limited.map(|step| self.site.shed.admit(step));
         if let Some(None) = permit {
             metrics::counter!("jari_shed_total").increment(1);
+            self.site.shed.park().await;
             return shed(&request).map(Either::Right);
         }
         let mut response = self.routed(request.map(Body::new)).await;
@@ -111,6 +114,16 @@ impl Front {
 /// the sign-ins per network and the passwords checked at once.
 fn is_operators(path: &str) -> bool {
     path.starts_with("/api/v1/operator/") || path.starts_with("/operator/")
+}
+
+/// What a write does for its sender; `None` for a read.
+fn step_of<B>(request: &Request<B>) -> Option<Step> {
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::OPTIONS => None,
+        Method::DELETE => Some(Step::Finish),
+        _ if FINISHES.iter().any(|end| request.uri().path().ends_with(end)) => Some(Step::Finish),
+        _ => Some(Step::Begin),
+    }
 }
 
 /// A future whose panic becomes an answer.

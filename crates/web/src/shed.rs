@@ -3,18 +3,38 @@
 //! So many writes may be in flight; the number follows what was measured. While answers
 //! take about as long as they do at ease, it grows; when they take twice as long it
 //! shrinks by a tenth (after TCP Vegas and Netflix's gradient limit). Whoever is over it
-//! is told at once to come back; nothing is parsed for them. Reads are never shed here.
+//! is told to come back; nothing is parsed for them. Reads are never shed here.
+//!
+//! Two things keep the work done from being wasted when very many come. Whoever holds a
+//! place and finishes (confirms, gives back) has twice the room: a hold whose confirmation
+//! is turned away was work for nothing. And those turned away hear it after a second or
+//! so, not at once: a caller whose every refusal is instant asks again at once, and
+//! refusing would become the whole work.
 //!
 //! A decision costs two atomic additions; a completion one more and, every 64th time,
-//! the adaptation.
+//! the adaptation. A refusal that waits costs its connection and a timer.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Completions that one adaptation looks at.
 const WINDOW: u32 = 64;
 /// Latencies within this of twice the baseline are no sign of anything, microseconds.
 const SLACK_US: u64 = 4_000;
+
+/// Refusals that wait at once; beyond it they are instant.
+const PARKED_MAX: u32 = 16_384;
+/// How long a refusal waits: this, and up to as much again.
+const PARK_MS: u64 = 500;
+
+/// What a write does for the one who sends it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It begins something: a number, a hold.
+    Begin,
+    /// It finishes what was begun: a confirmation, a cancellation.
+    Finish,
+}
 
 /// Settings.
 #[derive(Copy, Clone, Debug)]
@@ -45,6 +65,9 @@ pub struct Shed {
     sum_us: AtomicU64,
     /// What answers take at ease: falls at once, rises slowly.
     baseline_us: AtomicU64,
+    /// Refusals that wait now, and all there ever were.
+    parked: AtomicU32,
+    refused: AtomicU64,
 }
 
 /// Leave to do one write. Dropping it ends the write.
@@ -65,19 +88,36 @@ impl Shed {
             completed: AtomicU32::new(0),
             sum_us: AtomicU64::new(0),
             baseline_us: AtomicU64::new(0),
+            parked: AtomicU32::new(0),
+            refused: AtomicU64::new(0),
         }
     }
 
     /// Leave to do one write, or none if too many are in flight.
     #[must_use]
-    pub fn admit(&self) -> Option<Permit<'_>> {
+    pub fn admit(&self, step: Step) -> Option<Permit<'_>> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        if before >= self.limit.load(Ordering::Relaxed) {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = if step == Step::Finish { limit.saturating_mul(2) } else { limit };
+        if before >= limit {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         self.peak.fetch_max(before + 1, Ordering::Relaxed);
         Some(Permit { shed: self, started: Instant::now() })
+    }
+
+    /// Lets a refusal wait, so that refusing stays cheap however many ask again.
+    pub async fn park(&self) {
+        let number = self.refused.fetch_add(1, Ordering::Relaxed);
+        if self.parked.fetch_add(1, Ordering::Relaxed) < PARKED_MAX {
+            // Neighbours in the count wake apart (Knuth's multiplicative hash).
+            let spread = (number.wrapping_mul(2_654_435_761) >> 16) % PARK_MS;
+            let _parked = Parked(&self.parked);
+            tokio::time::sleep(Duration::from_millis(PARK_MS + spread)).await;
+        } else {
+            self.parked.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// How many writes may be in flight now.
@@ -121,6 +161,15 @@ impl Shed {
     }
 }
 
+/// A refusal that waits; its caller may go away meanwhile.
+struct Parked<'a>(&'a AtomicU32);
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.shed.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -139,11 +188,24 @@ mod tests {
     #[test]
     fn beyond_the_limit_nobody_is_let_in_until_someone_leaves() {
         let shed = shed();
-        let mut permits: Vec<_> = (0..16).map(|_| shed.admit()).collect();
+        let mut permits: Vec<_> = (0..16).map(|_| shed.admit(Step::Begin)).collect();
         assert!(permits.iter().all(Option::is_some));
-        assert!(shed.admit().is_none());
+        assert!(shed.admit(Step::Begin).is_none());
+        assert!(shed.admit(Step::Finish).is_some(), "whoever finishes has more room");
         permits.pop();
-        assert!(shed.admit().is_some());
+        assert!(shed.admit(Step::Begin).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_waits_and_a_caller_who_leaves_frees_its_room() {
+        let shed = shed();
+        let began = tokio::time::Instant::now();
+        shed.park().await;
+        let waited_ms = began.elapsed().as_millis() as u64;
+        assert!((PARK_MS..=2 * PARK_MS).contains(&waited_ms), "{waited_ms} ms");
+        let left = tokio::time::timeout(Duration::from_millis(1), shed.park()).await;
+        assert!(left.is_err(), "the caller went away first");
+        assert_eq!(shed.parked.load(Ordering::Relaxed), 0);
     }
 
     #[test]
