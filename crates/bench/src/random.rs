@@ -36,7 +36,7 @@ impl Random {
     /// A number below `bound`, which is not 0. The bias is below one in four billion for
     /// bounds of 32 bits.
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number from 0 up to 1.
