@@ -16,6 +16,7 @@ mod service;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// A fair waiting room and a booking engine that never gives a place twice.
 ///
@@ -51,6 +52,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    allow_open_files();
     start_log(matches!(cli.command, Verb::Serve(_)));
     let ended = match cli.command {
         Verb::Demo(demo) => demo.run(),
@@ -65,6 +67,15 @@ fn main() -> ExitCode {
         eprintln!("jari: {error:#}");
         ExitCode::from(2)
     })
+}
+
+/// Raises this process's own limit of open files as far as it may: each connection is one,
+/// and the usual limit is a thousand.
+fn allow_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With the usual limit everything works, for fewer people; the service says so.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Logs go to standard error. `RUST_LOG` chooses what; without it a service tells what it

@@ -14,7 +14,7 @@ use jari_web::actions::partner::PartnerCredential;
 use jari_web::problem::Problem;
 use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -36,10 +36,9 @@ pub struct Service {
 }
 
 impl Service {
-    /// Brings a service up. Each connection is an open file, so as many as allowed are
-    /// asked for first. The engine is given, so that a demo can fill it first.
+    /// Brings a service up. The engine is given, so that a demo can fill it first.
     pub async fn start(config: &Config, home: &Home, engine: Engine) -> anyhow::Result<Service> {
-        allow_connections(config.limits.connections_max);
+        check_connections(config.limits.connections_max);
         let keys = home.keys()?;
         let node_options = NodeOptions {
             mailbox_max: config.limits.mailbox_max,
@@ -91,13 +90,10 @@ impl Service {
     }
 }
 
-/// Raises this process's own limit of open files as far as it may.
-fn allow_connections(connections_max: usize) {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    let raised = setrlimit(Resource::Nofile, limit);
+/// Says so when fewer files may be open than connections are allowed.
+fn check_connections(connections_max: usize) {
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if raised.is_err() || allowed < connections_max as u64 + 64 {
+    if allowed < connections_max as u64 + 64 {
         tracing::warn!(
             allowed,
             connections_max,

@@ -5,7 +5,7 @@
 //! never judge the service by the service's own rules, nor call a run passed that checked
 //! nothing.
 //!
-//! Start reading at [`scenario`] (what is replayed), then [`simulate`] (virtual time, the whole
+//! Start reading at [`scenario`] (what is replayed), then [`mod@simulate`] (virtual time, the whole
 //! country, faults from a seed), [`auditor`] and [`report`].
 
 pub mod auditor;

@@ -44,6 +44,8 @@ const READ_BACK_AFTER_KILL: usize = 400;
 const READ_BACK_AT_END: usize = 200_000;
 /// People who visit under load.
 const VISITORS_MAX: usize = 20_000;
+/// Connections of the overload: fewer than files may be open, on both sides.
+const OVERLOAD_CONNECTIONS_MAX: usize = 8_000;
 /// A tenth of a second each.
 const PUBLISHED_TRIES_MAX: u32 = 50;
 const CAMPAIGN_PATH: &str = "/api/v1/campaigns/";
@@ -316,7 +318,7 @@ impl<'a> Director<'a> {
             slots: self.load_slots.clone(),
             capacity_s: self.plan.overload_s.0,
             overload_s: self.plan.overload_s.1,
-            connections: self.plan.connections * 4,
+            connections: OVERLOAD_CONNECTIONS_MAX,
             seed: self.ground.seed,
         };
         overload::measure(&options, visitors).await

@@ -54,6 +54,13 @@ impl Overload {
         self.over.offered as f64 / self.over.lasted_s / self.best.booked_per_s().max(0.001)
     }
 
+    /// Times the best that wanted to begin a visit: those, and whoever found no connection
+    /// free because everyone before them was still being kept waiting.
+    pub fn wanted_times(&self) -> f64 {
+        let wanted = self.over.offered + self.over.not_offered;
+        wanted as f64 / self.over.lasted_s / self.best.booked_per_s().max(0.001)
+    }
+
     /// p99 of what was served under overload and at its best, ms.
     pub fn p99_ms(&self) -> (f64, f64) {
         let ms = |outcome: &LoadOutcome| outcome.served.value_at_quantile(0.99) as f64 / 1000.0;
@@ -89,7 +96,7 @@ pub async fn measure(options: &OverloadOptions, visitors: Vec<Visitor>) -> Optio
         target: options.target.clone(),
         offer: Offer::Open { visits_per_s: best.booked_per_s() * TIMES },
         duration: Duration::from_secs_f64(options.overload_s),
-        connections: options.connections,
+        connections: visitors.len().min(options.connections),
         request_time_max: Duration::from_secs(2),
         slots: options.slots.clone(),
         seed: options.seed.wrapping_add(99),

@@ -283,6 +283,7 @@ fn overload(evening: &Evening) -> Vec<Verdict> {
         return vec![verdict("Goodput under overload", Promise::P5, "measured", measured, false)];
     };
     let (ratio, times) = (overload.ratio(), overload.offered_times());
+    let wanted = overload.wanted_times();
     let (over_ms, best_ms) = overload.p99_ms();
     let goodput = format!(
         "{ratio:.2}: {} of {} bookings a second",
@@ -302,9 +303,12 @@ fn overload(evening: &Evening) -> Vec<Verdict> {
         verdict(
             "The overload was one",
             Promise::P5,
-            &format!("{TIMES:.0} x its best offered"),
-            format!("{times:.1} x its best arrived"),
-            times >= 0.9 * TIMES,
+            &format!("{TIMES:.0} x its best wants in, and some are kept out"),
+            format!(
+                "{wanted:.1} x wanted in, {times:.1} x got a connection, {} were told to come back",
+                number(overload.over.refused.len() as f64)
+            ),
+            wanted >= 0.95 * TIMES && overload.over.refused.len() + overload.over.not_offered > 0,
         ),
     ]
 }

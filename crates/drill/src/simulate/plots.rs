@@ -134,7 +134,8 @@ pub(super) fn figures(run: &Simulation, summary: &Summary) -> BTreeMap<String, F
         let key = format!("tried_{trick:?}").to_lowercase();
         (key, Figure::count(*tried, "attempts", &format!("Attempts: {}", trick.words())))
     });
-    let all = [of_people(run, summary), of_machine(run, summary)].into_iter().flatten();
+    let all = [of_people(run, summary), of_ends(run, summary), of_requests(run), of_machine(run, summary)];
+    let all = all.into_iter().flatten();
     all.map(|(key, figure)| (key.to_string(), figure)).chain(tricks).collect()
 }
 
@@ -142,9 +143,9 @@ fn count(value: u32, unit: &str, note: &str) -> Figure {
     Figure::count(u64::from(value), unit, note)
 }
 
-/// What became of people.
+/// Who came, and how long they waited.
 fn of_people(run: &Simulation, summary: &Summary) -> Vec<(&'static str, Figure)> {
-    let (waits, told, ends) = (&summary.waits, &summary.told, &summary.ends);
+    let waits = &summary.waits;
     let people = run.crowd.people.len() as u32;
     vec![
         ("people", count(people, "people", "People who came")),
@@ -164,6 +165,13 @@ fn of_people(run: &Simulation, summary: &Summary) -> Vec<(&'static str, Figure)>
         ("wait_max", Figure::new(waits.max_s, "s", "The longest wait of anyone called").headline(3)),
         ("waiting_max", count(summary.waiting_max, "people", "Most people in line at once")),
         ("tickets", count(summary.issued, "tickets", "Tickets issued")),
+    ]
+}
+
+/// What those without a booking were told, and how it ended for them.
+fn of_ends(run: &Simulation, summary: &Summary) -> Vec<(&'static str, Figure)> {
+    let (told, ends) = (&summary.told, &summary.ends);
+    vec![
         (
             "turned_away_inside",
             Figure::count(
@@ -206,6 +214,12 @@ fn of_people(run: &Simulation, summary: &Summary) -> Vec<(&'static str, Figure)>
                 "People who were told that they are not eligible, or which day is theirs",
             ),
         ),
+    ]
+}
+
+/// What was asked for beyond the plain way.
+fn of_requests(run: &Simulation) -> Vec<(&'static str, Figure)> {
+    vec![
         (
             "busy",
             Figure::count(run.totals.busy, "answers", "Called people asked to wait some seconds at the door"),

@@ -2,8 +2,8 @@
 //!
 //! Between two requests a person is this structure and an entry in the crowd's queue of times,
 //! and nothing else, so that a hundred thousand of them fit. Must never send a request again under
-//! a new key when the first may have been carried out. Start at [`Person::request`] and
-//! [`Person::answered`].
+//! a new key when the first may have been carried out. Start at `Person::request` and
+//! `Person::answered`.
 
 use std::{sync::Arc, time::Duration};
 
