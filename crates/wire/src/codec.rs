@@ -322,13 +322,7 @@ impl<T: Wire> Wire for Box<T> {
 
 impl<T: Wire> Wire for Vec<T> {
     fn put<S: Sink>(&self, out: &mut S) {
-        if self.len() > LIST_MAX {
-            out.refuse();
-        }
-        (self.len() as u64).put(out);
-        for element in self {
-            element.put(out);
-        }
+        put_list(self.iter(), out);
     }
 
     fn take(from: &mut Reader<'_>) -> Result<Self, Fault> {
@@ -343,17 +337,22 @@ impl<T: Wire> Wire for Vec<T> {
 
 impl<T: Wire> Wire for VecDeque<T> {
     fn put<S: Sink>(&self, out: &mut S) {
-        if self.len() > LIST_MAX {
-            out.refuse();
-        }
-        (self.len() as u64).put(out);
-        for element in self {
-            element.put(out);
-        }
+        put_list(self.iter(), out);
     }
 
     fn take(from: &mut Reader<'_>) -> Result<Self, Fault> {
         Vec::take(from).map(VecDeque::from)
+    }
+}
+
+/// The length and the elements.
+fn put_list<'a, T: Wire + 'a, S: Sink>(elements: impl ExactSizeIterator<Item = &'a T>, out: &mut S) {
+    if elements.len() > LIST_MAX {
+        out.refuse();
+    }
+    (elements.len() as u64).put(out);
+    for element in elements {
+        element.put(out);
     }
 }
 
