@@ -22,7 +22,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], Problem> {
 ///
 /// # Errors
 ///
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn below(bound: u32) -> Result<u32, Problem> {
     let usable = u32::MAX - u32::MAX % bound;
     loop {

@@ -2,7 +2,7 @@
 //! functions and differ in how they carry tokens and show answers.
 //!
 //! Every function checks what came from outside, asks the node and turns what it hears
-//! into a plain answer or a [`Problem`](crate::problem::Problem). None reads a header,
+//! into a plain answer or a [`Problem`]. None reads a header,
 //! a cookie or a form. Instants are milliseconds since 1970-01-01T00:00:00Z.
 
 pub mod booking;

@@ -12,7 +12,7 @@ use super::caller::{Caller, Failed};
 use super::respond::{encode_query, local_path, see_other};
 use super::views::{self, Choice, DayChoice, TimeChoice};
 use crate::actions::campaigns::{self, CampaignView};
-use crate::actions::places::{self, ClinicQuery, ClinicView, DayView};
+use crate::actions::places::{self, Area, ClinicQuery, ClinicView, DayView};
 use crate::actions::{IdempotencyKey, booking};
 use crate::problem::Problem;
 
@@ -70,13 +70,7 @@ fn regions(caller: &Caller, campaign: CampaignView, query: &BookQuery) -> Result
     let link = |name: &str| {
         format!("/book/{}?region={}{}", campaign.campaign, encode_query(name), query.moving_suffix())
     };
-    let rows = areas.into_iter().map(|area| Choice {
-        href: link(&area.name),
-        name: area.name,
-        line: None,
-        free: area.free,
-    });
-    let rows = rows.collect();
+    let rows = area_choices(areas, link);
     choose(
         caller,
         campaign,
@@ -96,13 +90,7 @@ fn districts(
     let link = |name: &str| {
         format!("/book/{number}?region={region_encoded}&district={}{suffix}", encode_query(name))
     };
-    let rows = areas.into_iter().map(|area| Choice {
-        href: link(&area.name),
-        name: area.name,
-        line: None,
-        free: area.free,
-    });
-    let rows = rows.collect();
+    let rows = area_choices(areas, link);
     let back = Some(format!("/book/{number}?{}", suffix.trim_start_matches('&')));
     choose(
         caller,
@@ -110,6 +98,12 @@ fn districts(
         query,
         Step { title: "choose-district", back, trail: Some(region.to_owned()), rows, next: None },
     )
+}
+
+/// Areas to choose from, each with its link.
+fn area_choices(areas: Vec<Area>, link: impl Fn(&str) -> String) -> Vec<Choice> {
+    let choice = |area: Area| Choice { href: link(&area.name), name: area.name, line: None, free: area.free };
+    areas.into_iter().map(choice).collect()
 }
 
 fn clinics(

@@ -42,6 +42,7 @@ pub fn words_of(reason: Reason) -> (StatusCode, &'static str, &'static str) {
     general(reason)
         .or_else(|| of_rooms(reason))
         .or_else(|| of_campaigns(reason))
+        .or_else(|| of_holds(reason))
         .unwrap_or_else(|| of_bookings(reason))
 }
 
@@ -218,8 +219,9 @@ fn of_campaigns(reason: Reason) -> Option<Words> {
     })
 }
 
-fn of_bookings(reason: Reason) -> Words {
-    match reason {
+/// What keeps a person from a new place.
+fn of_holds(reason: Reason) -> Option<Words> {
+    Some(match reason {
         Reason::PassRequired => (
             FORBIDDEN,
             "A pass is required",
@@ -269,6 +271,13 @@ fn of_bookings(reason: Reason) -> Words {
             "Too many holds",
             "You have made more holds than one person may. The operator can help.",
         ),
+        _ => return None,
+    })
+}
+
+/// What a place that was held or booked cannot do any more.
+fn of_bookings(reason: Reason) -> Words {
+    match reason {
         Reason::BookingUnknown => (NOT_FOUND, "No such booking", "You have no booking with this number."),
         Reason::HoldLapsed => (
             GONE,
