@@ -5,7 +5,8 @@
 //! says when to come back, and the connection ends.
 
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,6 +51,13 @@ impl Default for ServerOptions {
     }
 }
 
+/// New callers whose first request is being worked on. Beyond it nobody is accepted: they
+/// wait in the kernel's queue, which costs nothing, instead of taking the time of those who
+/// are being served.
+const NEWCOMERS_MAX: usize = 64;
+/// A newcomer counts as one no longer than this, or a few who say nothing could keep
+/// everyone out.
+const NEWCOMER_TIME: Duration = Duration::from_millis(50);
 /// Callers beyond the limit who are told so at once; more than these are hung up on.
 const TURNED_AWAY_MAX: usize = 256;
 /// How long one of them may take.
@@ -73,14 +81,15 @@ pub async fn serve(
     let http = http_of(&options);
     let places = Arc::new(Semaphore::new(options.connections_max));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let newcomers = Arc::new(Semaphore::new(NEWCOMERS_MAX));
     let stopping = watch::Sender::new(false);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &newcomers) => accepted,
             () = &mut stop => break,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, newcomer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
@@ -92,7 +101,9 @@ pub async fn serve(
         };
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let connection = Connection { front: front.clone(), peer: Peer(peer.ip()), _place: place };
+                let newcomer = Newcomer::new(newcomer);
+                let connection =
+                    Connection { front: front.clone(), peer: Peer(peer.ip()), newcomer, _place: place };
                 tokio::spawn(connection.run(http.clone(), stream, stopping.subscribe()));
             }
             Err(_) => turn_away(stream, &turned_away),
@@ -118,10 +129,36 @@ fn http_of(options: &ServerOptions) -> http1::Builder {
     http
 }
 
+/// Accepts a caller when there is room for a newcomer.
+async fn accept(
+    listener: &TcpListener,
+    newcomers: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let newcomer = Arc::clone(newcomers).acquire_owned().await.expect("the semaphore is never closed");
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, newcomer))
+}
+
+/// A new caller's place among the newcomers, until the first answer or for a moment.
+#[derive(Clone)]
+struct Newcomer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Newcomer {
+    fn new(permit: OwnedSemaphorePermit) -> Newcomer {
+        Newcomer(Arc::new(Mutex::new(Some(permit))))
+    }
+
+    fn is_no_longer_new(&self) {
+        // Nothing can panic while the lock is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// One connection and the place it takes.
 struct Connection {
     front: Front,
     peer: Peer,
+    newcomer: Newcomer,
     _place: OwnedSemaphorePermit,
 }
 
@@ -129,10 +166,15 @@ impl Connection {
     async fn run(self, http: http1::Builder, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
         // An answer is written whole; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
-        let Connection { front, peer, _place } = self;
-        let service = service_fn(move |request| answer(front.clone(), peer, request));
+        let Connection { front, peer, newcomer, _place } = self;
+        let first = newcomer.clone();
+        let service = service_fn(move |request| answer(front.clone(), peer, first.clone(), request));
         let stopping = async move { stopping.wait_for(|stopping| *stopping).await.is_ok() };
         let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+        if let Ok(ended) = tokio::time::timeout(NEWCOMER_TIME, serving.as_mut()).await {
+            return tell(ended);
+        }
+        newcomer.is_no_longer_new();
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
             _ = stopping => {
@@ -140,19 +182,26 @@ impl Connection {
                 serving.await
             }
         };
-        if let Err(error) = ended {
-            tracing::trace!(%error, "a connection ended early");
-        }
+        tell(ended);
+    }
+}
+
+fn tell(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a connection ended early");
     }
 }
 
 async fn answer(
     front: Front,
     peer: Peer,
+    newcomer: Newcomer,
     mut request: Request<Incoming>,
 ) -> Result<Response<FrontBody>, std::convert::Infallible> {
     request.extensions_mut().insert(peer);
-    Ok(front.answer(request).await)
+    let answer = front.answer(request).await;
+    newcomer.is_no_longer_new();
+    Ok(answer)
 }
 
 /// Reads what the caller says, so that the answer is not lost to a reset, and answers.
