@@ -77,13 +77,15 @@ fn foreseen_calls_per_minute(room: &Room) -> (u32, u32) {
 
 /// Positions that supply will reach: those called, and as many more as the places left
 /// allow at the rate at which calls took places so far, with a quarter of margin either
-/// way. Those inside may still take a place each; places held may come back.
+/// way. Those inside and at the door may still take a place each; places held may come
+/// back.
 fn reach(room: &Room, campaign: &Campaign, now: Time) -> (u32, u32) {
     let supply = &campaign.supply;
     let (called, taken) = (u64::from(room.called), u64::from(supply.taken()));
     let calls = called + PRIOR_CALLS;
     let free = if campaign.closed { 0 } else { u64::from(campaign.free_at(now)) };
-    let left_low = free.saturating_sub(room.inside.len() as u64);
+    let at_door = room.controller.expected_at_door() / ENTRY;
+    let left_low = free.saturating_sub(room.inside.len() as u64 + at_door);
     let left_high = if campaign.closed { 0 } else { free + u64::from(supply.held) };
     // Places that are taken past this room (by telephone, by partners) are in `taken`, too:
     // a call cannot account for more than its pass may book.

@@ -39,6 +39,8 @@ pub struct Terms {
     pub passes_max: u32,
     /// One ticket a person.
     pub identity_bound: bool,
+    /// The part of the quota that may be gone by the end of this evening, in tenths.
+    pub share_tenths: u8,
 }
 
 /// A promise that was broken.
@@ -445,11 +447,12 @@ impl Auditor {
         let parts = [supply.held, supply.booked, supply.used, supply.withdrawn].map(u64::from);
         let announced = u64::from(self.terms.slots) * u64::from(self.terms.slot_places);
         let unused = u64::from(supply.capacity).saturating_sub(parts.iter().sum());
-        let quota_left = u64::from(quota).saturating_sub(parts[..3].iter().sum());
-        if u64::from(supply.capacity) != announced || u64::from(free) != unused.min(quota_left) {
+        let share = u64::from(quota) * u64::from(self.terms.share_tenths) / 10;
+        let share_left = share.saturating_sub(parts[..3].iter().sum());
+        if u64::from(supply.capacity) != announced || u64::from(free) != unused.min(share_left) {
             self.breach(Breach::SupplyWrong, || format!("{supply:?}, {free} free, {announced} announced"));
         }
-        if parts[..3].iter().sum::<u64>() > u64::from(quota) {
+        if parts[..3].iter().sum::<u64>() > share {
             self.breach(Breach::Oversold, || format!("{supply:?} beyond {quota}"));
         }
         if inside > self.terms.passes_max {

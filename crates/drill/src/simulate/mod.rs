@@ -217,6 +217,7 @@ impl Simulation {
         let slots = scenario.clinics(scale) * scenario.places.slots;
         let room = scenario.room(scale, commitment);
         let terms = Terms {
+            share_tenths: if scenario.places.digit.is_some() { 1 } else { 10 },
             opens_at: scenario.opens_at,
             slot_places: scenario.places.slot_places,
             slots,

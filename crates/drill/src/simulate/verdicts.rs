@@ -324,8 +324,8 @@ fn told(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
     verdicts.extend([
         verdict(
             Promise::P6,
-            "People who waited in vain, not told ten minutes before the last place was gone",
-            // Those far back look every ten minutes: some hear it one look too late.
+            "People who waited in vain, not told five minutes before the last place was gone",
+            // Those far back look every ten minutes: some hear it a look too late.
             "at most 1 in 100",
             format!(
                 "{} of {} in line then",

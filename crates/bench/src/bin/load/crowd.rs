@@ -180,10 +180,17 @@ impl Crowd {
         let Some(rate) = self.settings.rate else { return Ok(()) };
         while self.next_due <= now {
             self.tally.arrival(self.next_due);
-            self.waiting.push_back(self.next_due);
+            if self.settings.fresh && self.free.is_empty() {
+                // Nobody queues for a connection of their own: it would be the generator that
+                // kept them waiting, and not the server.
+                self.tally.unseated(self.next_due);
+            } else {
+                self.waiting.push_back(self.next_due);
+            }
             self.next_due += Duration::from_secs_f64(self.random.pause_s(rate));
+            self.seat_waiting()?;
         }
-        self.seat_waiting()
+        Ok(())
     }
 
     fn seat_waiting(&mut self) -> anyhow::Result<()> {

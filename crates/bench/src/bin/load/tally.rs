@@ -28,6 +28,7 @@ pub struct Tally {
     people: u64,
     arrived: u64,
     gave_up: u64,
+    unseated: u64,
     broken: u64,
     bytes: u64,
     state: State,
@@ -57,6 +58,7 @@ impl Tally {
             people: 0,
             arrived: 0,
             gave_up: 0,
+            unseated: 0,
             broken: 0,
             bytes: 0,
             state: State::Before,
@@ -110,6 +112,11 @@ impl Tally {
         self.gave_up += u64::from(self.counts(due));
     }
 
+    /// Someone came, and the generator had no connection left for them.
+    pub fn unseated(&mut self, due: Instant) {
+        self.unseated += u64::from(self.counts(due));
+    }
+
     /// A connection failed under a request.
     pub fn broken(&mut self, now: Instant) {
         self.broken += u64::from(self.counts(now));
@@ -129,6 +136,7 @@ impl Tally {
             "people": self.people,
             "arrived": self.arrived,
             "gave_up": self.gave_up,
+            "unseated": self.unseated,
             "broken": self.broken,
             "statuses": self.statuses,
             "bytes_per_answer": self.bytes as f64 / self.statuses.values().sum::<u64>().max(1) as f64,
