@@ -1,7 +1,7 @@
 """B6: ten times as many people as the service can carry.
 
 People come by themselves, each over a connection of their own, join the line and leave
-when they are not served within a second. Latencies count from the instant at which a
+when they are not served within half a second. Latencies count from the instant at which a
 person meant to come.
 
 One core cannot offer ten times what another can carry, so the server gets a small share of
@@ -18,8 +18,9 @@ from stage import Missed
 
 SHARE = 0.12
 PERIOD_US = 10_000
-SEATS = 3_000
-PATIENCE_MS = 1_000
+# As many connections as people who may be waiting at once: nobody queues in the generator.
+SEATS = 12_000
+PATIENCE_MS = 500
 
 
 class Quota:
@@ -78,7 +79,7 @@ def measure(run, book, jari, quota):
         storm = run.profiled("B6-storm", lambda: at(10 * peak))
         # Nobody served is the worst there can be, and no reason to divide by it.
         served.append(max(storm["people_per_s"], 0.001))
-        p99.append((storm["latency"]["p99_us"] or 1000 * PATIENCE_MS) / 1000)
+        p99.append((storm["latency"]["p99_us"] or 1_000 * PATIENCE_MS) / 1000)
         reports.append(storm)
     last = reports[-1]
     arrived = statistics.median(report["arrived_per_s"] for report in reports)
@@ -86,8 +87,9 @@ def measure(run, book, jari, quota):
     notes = [f"offered {arrived:,.0f} people/s, {factor:.1f} x the peak; answers {last['statuses']}, gave up "
              f"{last['gave_up']}; busy cores (server/generator) {busy(last)}",
              f"the server has {SHARE:.0%} of its core" if quota.dir else "no control groups: the server has its whole core"]
-    if not run.tiny and factor < 8:
-        raise Missed(f"B6: only {factor:.1f} x the peak could be offered")
+    unseated = max(report["unseated"] / max(report["arrived"], 1) for report in reports)
+    if not run.tiny and (factor < 8 or unseated > 0.02):
+        raise Missed(f"B6: only {factor:.1f} x the peak could be offered, {unseated:.0%} without a connection")
     book.ratio("B6 goodput at 10 x overload / peak", served, served_at_peak, 0.95, "people/s", notes)
     rounds = [one / other for one, other in zip(p99, p99_carried)]
     ratio = statistics.median(rounds)

@@ -31,7 +31,7 @@ pub(super) struct Ends {
 pub(super) struct Told {
     /// People who were in line when the last place was gone.
     pub in_line: u32,
-    /// Of those who did not get one: not told at least five minutes before, though they were there.
+    /// Of those who did not get one: not told at least ten minutes before, though they were there.
     pub too_late: u32,
     /// Told "sure" at some time, and did not get one.
     pub sure_at_some_time: u32,
