@@ -325,8 +325,7 @@ fn told(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
         verdict(
             Promise::P6,
             "People who waited in vain, not told ten minutes before the last place was gone",
-            // Those far back look every ten minutes: some hear it a look too late.
-            "at most 1 in 100",
+            "at most 1 in 1,000",
             format!(
                 "{} of {} in line then",
                 grouped(i64::from(told.too_late)),
