@@ -206,6 +206,7 @@ impl Crowd {
             }
             if let Some(came) = self.waiting.pop_front() {
                 let person = self.scenario.person();
+                self.tally.seated(came, Instant::now());
                 self.send(at, person, came, came);
                 self.flush(at)?;
             }

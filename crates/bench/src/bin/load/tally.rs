@@ -25,6 +25,8 @@ pub struct Tally {
     by_step: Vec<Histogram<u64>>,
     /// People who got through all steps, from when they meant to come.
     whole: Histogram<u64>,
+    /// How late people were seated: the generator's own part in their latency.
+    late: Histogram<u64>,
     people: u64,
     arrived: u64,
     gave_up: u64,
@@ -55,6 +57,7 @@ impl Tally {
             good_ever: vec![0; steps],
             by_step: (0..steps).map(|_| histogram()).collect::<Result<_, _>>()?,
             whole: histogram()?,
+            late: histogram()?,
             people: 0,
             arrived: 0,
             gave_up: 0,
@@ -107,6 +110,13 @@ impl Tally {
         self.arrived += u64::from(self.counts(due));
     }
 
+    /// A person's first request was handed to a connection.
+    pub fn seated(&mut self, due: Instant, now: Instant) {
+        if self.counts(due) {
+            self.late.saturating_record(microseconds(now - due));
+        }
+    }
+
     /// Someone waited for too long and left.
     pub fn gave_up(&mut self, due: Instant) {
         self.gave_up += u64::from(self.counts(due));
@@ -141,6 +151,7 @@ impl Tally {
             "statuses": self.statuses,
             "bytes_per_answer": self.bytes as f64 / self.statuses.values().sum::<u64>().max(1) as f64,
             "latency": quantiles(&self.whole),
+            "late": quantiles(&self.late),
             "latency_by_step": self.by_step.iter().map(quantiles).collect::<Vec<_>>(),
             "cores_busy_percent": self.cores.iter().map(|(busy, _)| round(*busy)).collect::<Vec<_>>(),
             "cores_stolen_percent": self.cores.iter().map(|(_, stolen)| round(*stolen)).collect::<Vec<_>>(),
