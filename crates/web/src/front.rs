@@ -21,6 +21,7 @@ use jari_core::ids::RoomId;
 use tower::ServiceExt;
 
 use crate::problem::Problem;
+use crate::server::Newcomer;
 use crate::shed::Step;
 use crate::site::Site;
 use crate::{api, pages};
@@ -71,6 +72,9 @@ impl Front {
         let permit = limited.map(|step| self.site.shed.admit(step));
         if let Some(None) = permit {
             metrics::counter!("jari_shed_total").increment(1);
+            if let Some(newcomer) = request.extensions().get::<Newcomer>() {
+                newcomer.is_no_longer_new();
+            }
             self.site.shed.park().await;
             return shed(&request).map(Either::Right);
         }

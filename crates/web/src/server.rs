@@ -141,14 +141,15 @@ async fn accept(
 
 /// A new caller's place among the newcomers, until the first answer or for a moment.
 #[derive(Clone)]
-struct Newcomer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(crate) struct Newcomer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl Newcomer {
     fn new(permit: OwnedSemaphorePermit) -> Newcomer {
         Newcomer(Arc::new(Mutex::new(Some(permit))))
     }
 
-    fn is_no_longer_new(&self) {
+    /// Lets the next one be accepted.
+    pub(crate) fn is_no_longer_new(&self) {
         // Nothing can panic while the lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -199,6 +200,7 @@ async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<FrontBody>, std::convert::Infallible> {
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(newcomer.clone());
     let answer = front.answer(request).await;
     newcomer.is_no_longer_new();
     Ok(answer)

@@ -90,8 +90,8 @@ pub struct LoadOutcome {
     pub not_offered: u64,
     /// Answers by word.
     pub answers: BTreeMap<String, u64>,
-    /// Holds and confirmations that were carried out: from when they were sent, µs. Everyone has
-    /// a connection, so what lies before that is the generator's own lateness, in `lag`.
+    /// Holds and confirmations that were carried out: from when their connection stood, µs. What
+    /// lies before that is being kept out, or the generator's own lateness, in `lag`.
     pub served: Histogram<u64>,
     /// Requests that told people to come back: the same.
     pub refused: Histogram<u64>,
@@ -246,7 +246,7 @@ impl Running<'_> {
         let word = word_of(&done);
         let us = |from: Instant, to: Instant| to.saturating_duration_since(from).as_micros() as u64;
         self.outcome.lag.saturating_record(us(done.intended_at, done.sent_at).max(1));
-        let latency_us = us(done.sent_at, done.done_at).max(1);
+        let latency_us = us(done.ready_at, done.done_at).max(1);
         let (kind, mut visitor) = (done.about.0, (*done.about.1).clone());
         let ok = word == "ok";
         if ok && kind != Kind::Cancel {

@@ -58,6 +58,8 @@ pub struct Plan {
     pub connections: usize,
     /// A request without an answer is given up after this.
     pub request_time_max: Duration,
+    /// Whether the overload is long enough, and offered by enough people, to be judged.
+    pub judges_overload: bool,
 }
 
 impl Plan {
@@ -108,11 +110,12 @@ impl Plan {
             kill_s: if tiny { 5.0 } else { 19.0 },
             raise_s: if tiny { 7.0 } else { 26.0 },
             drain_s,
-            ends_s: drain_s * 1.5 + 30.0,
+            ends_s: drain_s * 1.5 + 60.0,
             thinking_ms: if tiny { 150.0 } else { 400.0 },
             overload_s: if tiny { (0.7, 3.0) } else { (2.0, 8.0) },
             connections: if tiny { 128 } else { 512 },
             request_time_max: Duration::from_secs(4),
+            judges_overload: !tiny,
         }
     }
 

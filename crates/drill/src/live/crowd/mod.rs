@@ -288,6 +288,7 @@ impl Crowd {
             about: number,
             intended_at: done.intended_at,
             sent_at: done.sent_at,
+            ready_at: done.ready_at,
             done_at: done.done_at,
             result: done.result,
         };

@@ -167,12 +167,19 @@ pub struct Connection {
     stream: Option<(TcpStream, SocketAddr)>,
     buffer: Vec<u8>,
     used_at: Instant,
+    ready_at: Instant,
 }
 
 impl Connection {
     /// A connection to `target`; nothing is sent yet.
     pub fn new(target: Target) -> Self {
-        Self { target, stream: None, buffer: Vec::new(), used_at: Instant::now() }
+        let now = Instant::now();
+        Self { target, stream: None, buffer: Vec::new(), used_at: now, ready_at: now }
+    }
+
+    /// When the last request had a connection to go over.
+    pub fn ready_at(&self) -> Instant {
+        self.ready_at
     }
 
     /// Sends a request and waits for its answer, connecting included, for `time_max`. After an
@@ -182,6 +189,7 @@ impl Connection {
             Ok(opened) => opened?,
             Err(_) => return Err(HttpError::Timeout),
         };
+        self.ready_at = Instant::now();
         // The stream is put back only after a whole answer: a cut-off exchange ends it.
         let left = time_max.saturating_sub(self.used_at.elapsed());
         let exchanged = timeout(left, exchange(&mut stream.0, &mut self.buffer, request)).await;

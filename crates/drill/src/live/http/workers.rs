@@ -33,6 +33,8 @@ pub struct Done<T> {
     pub intended_at: Instant,
     /// When a connection took it up.
     pub sent_at: Instant,
+    /// When it had a connection: whoever is kept out waits before that.
+    pub ready_at: Instant,
     /// When the answer was complete, or given up.
     pub done_at: Instant,
     /// The answer.
@@ -117,7 +119,9 @@ async fn work<T: Send>(
         let sent_at = Instant::now();
         let result = connection.send(&job.bytes, job.time_max).await;
         let Job { about, intended_at, .. } = job;
-        let done = Done { about, intended_at, sent_at, done_at: Instant::now(), result };
+        // Without a connection there was nothing but waiting for one.
+        let ready_at = connection.ready_at().max(sent_at);
+        let done = Done { about, intended_at, sent_at, ready_at, done_at: Instant::now(), result };
         if report.send((number, done)).await.is_err() {
             return;
         }
