@@ -22,7 +22,7 @@ SHARE = 0.06
 PERIOD_US = 20_000
 # As many connections as people who may be waiting at once: nobody queues in the generator.
 SEATS = 18_000
-PATIENCE_MS = 1_500
+PATIENCE_MS = 900
 
 
 class Quota:

@@ -15,15 +15,12 @@ use jari_web::problem::Problem;
 use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::home::Home;
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 256;
 
 /// A service that answers requests.
 pub struct Service {
@@ -53,8 +50,9 @@ impl Service {
         let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
         let vault = Vault::open(&home.vault(), keys.clone())?;
         let first = vault.first_run().await.map_err(problem)?;
-        let site = Site::new(node.handle(), keys, vault, site_options(config)?).map_err(problem)?;
-        let listener = listen(config.listen)
+        let site = Site::new(node.handle(), keys, vault, site_options(config)?);
+        let listener = TcpListener::bind(config.listen)
+            .await
             .with_context(|| format!("cannot listen on {}; is another service there?", config.listen))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
@@ -90,15 +88,6 @@ impl Service {
         tokio::task::spawn_blocking(move || node.stop()).await??;
         Ok(())
     }
-}
-
-/// Listens with a short queue: whoever waits in a long one has given up when they are
-/// served at last.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// Says so when fewer files may be open than connections are allowed.

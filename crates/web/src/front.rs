@@ -3,8 +3,9 @@
 //!
 //! A poll of a room's document never gets further than this module: it is matched by its
 //! path, answered from the published bytes and goes out with two headers. A write meets
-//! the limit on writes in flight before its body is read. Everything else goes on to the
-//! routes and comes back with the security headers.
+//! the limit on writes in flight before its body is read. The few changes that a whole
+//! country sends in the same second go straight to their handlers (`api::rush`), everything
+//! else through the routes; all come back with the security headers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,9 @@ use http_body_util::{Either, Full};
 use jari_core::ids::RoomId;
 use tower::ServiceExt;
 
+use crate::api::Rush;
+use crate::network::Peer;
 use crate::problem::Problem;
-use crate::server::Newcomer;
 use crate::shed::Step;
 use crate::site::Site;
 use crate::{api, pages};
@@ -45,6 +47,23 @@ pub fn router(site: Arc<Site>) -> Router {
     api::routes().with_state(site).fallback_service(pages).layer(limit)
 }
 
+/// Who asks, as far as the connection tells.
+#[derive(Clone)]
+pub struct Caller {
+    /// The other end of the connection.
+    pub peer: Peer,
+    heard: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Caller {
+    /// A caller at the end of a connection. `heard` is called whenever a request of theirs
+    /// needs no more work: it is answered, or its refusal only waits.
+    #[must_use]
+    pub fn new(peer: Peer, heard: Arc<dyn Fn() + Send + Sync>) -> Caller {
+        Caller { peer, heard }
+    }
+}
+
 /// See the module's documentation. Cheap to clone.
 #[derive(Clone)]
 pub struct Front {
@@ -60,28 +79,45 @@ impl Front {
     }
 
     /// Answers a request, whatever it is.
-    pub async fn answer<B>(&self, request: Request<B>) -> http::Response<FrontBody>
+    pub async fn answer<B>(&self, caller: &Caller, request: Request<B>) -> http::Response<FrontBody>
     where
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
         if let Some(document) = self.room_document(request.method(), request.uri().path()) {
+            (caller.heard)();
             return document.map(|bytes| Either::Left(Full::new(bytes)));
         }
         let limited = step_of(&request).filter(|_| !is_operators(request.uri().path()));
         let permit = limited.map(|step| self.site.shed.admit(step));
         if let Some(None) = permit {
             metrics::counter!("jari_shed_total").increment(1);
-            if let Some(newcomer) = request.extensions().get::<Newcomer>() {
-                newcomer.is_no_longer_new();
-            }
+            (caller.heard)();
             self.site.shed.park().await;
             return shed(&request).map(Either::Right);
         }
-        let mut response = self.routed(request.map(Body::new)).await;
+        let mut response = match Rush::of(request.method(), request.uri().path()) {
+            Some(rush) => {
+                let answered = guarded(Box::pin(rush.answer(&self.site, caller.peer, request))).await;
+                answered.unwrap_or_else(|problem| problem.whole()).map(|bytes| Either::Left(Full::new(bytes)))
+            }
+            None => {
+                let answered = guarded(Box::pin(self.routed(caller.peer, request.map(Body::new)))).await;
+                answered.unwrap_or_else(IntoResponse::into_response).map(Either::Right)
+            }
+        };
         drop(permit);
         secure(response.headers_mut());
-        response.map(Either::Right)
+        (caller.heard)();
+        response
+    }
+
+    async fn routed(&self, peer: Peer, mut request: Request<Body>) -> Response {
+        request.extensions_mut().insert(peer);
+        match self.routes.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 
     fn room_document(&self, method: &Method, path: &str) -> Option<http::Response<Bytes>> {
@@ -92,25 +128,37 @@ impl Front {
         }
         api::document_of(&self.site, RoomId(room.parse().ok()?))
     }
+}
 
-    /// A panic or a request that takes too long ends that request only.
-    async fn routed(&self, request: Request<Body>) -> Response {
-        let routes = self.routes.clone();
-        let answered = CatchPanic(Box::pin(routes.oneshot(request)));
-        match tokio::time::timeout(REQUEST_TIME, answered).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(never))) => match never {},
-            Ok(Err(Panicked)) => {
-                tracing::error!("a request panicked");
-                metrics::counter!("jari_panics_total").increment(1);
-                Problem::ours(
-                    "This request failed here. What was confirmed is stored; look before you try again.",
-                )
-                .into_response()
-            }
-            Err(_) => slow().into_response(),
+/// A panic or a request that takes too long ends that request only. Give it a box: an answer's
+/// future is some kilobytes, and would be copied at every step on its way here.
+async fn guarded<T>(answer: impl Future<Output = T>) -> Result<T, Problem> {
+    match tokio::time::timeout(REQUEST_TIME, catch_panic(answer)).await {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => {
+            tracing::error!("a request panicked");
+            metrics::counter!("jari_panics_total").increment(1);
+            Err(Problem::ours(
+                "This request failed here. What was confirmed is stored; look before you try again.",
+            ))
         }
+        Err(_) => Err(slow()),
     }
+}
+
+/// A future whose panic becomes nothing. The request's own state is dropped after one; what
+/// is shared is guarded by locks that survive it or by the node's own rule that a panic ends
+/// the process.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(move |context| {
+        let polled = std::panic::AssertUnwindSafe(|| future.as_mut().poll(context));
+        match std::panic::catch_unwind(polled) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => std::task::Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 /// The operator must be able to pause and slow down above all when too many are here; and
@@ -127,30 +175,6 @@ fn step_of<B>(request: &Request<B>) -> Option<Step> {
         Method::DELETE => Some(Step::Finish),
         _ if FINISHES.iter().any(|end| request.uri().path().ends_with(end)) => Some(Step::Finish),
         _ => Some(Step::Begin),
-    }
-}
-
-/// A future whose panic becomes an answer.
-struct CatchPanic<F>(std::pin::Pin<Box<F>>);
-
-struct Panicked;
-
-impl<F: Future> Future for CatchPanic<F> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        let inner = &mut self.0;
-        // The request's own state is dropped after a panic; what is shared is guarded by
-        // locks that survive it or by the node's own rule that a panic ends the process.
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(context)));
-        match polled {
-            Ok(std::task::Poll::Ready(output)) => std::task::Poll::Ready(Ok(output)),
-            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
-            Err(_) => std::task::Poll::Ready(Err(Panicked)),
-        }
     }
 }
 
@@ -205,19 +229,26 @@ pub(crate) const FULL_PAGE: &str = "<!doctype html><html lang=\"ko\"><meta chars
 <div lang=\"en\"><h1>One moment, please</h1><p>Very many people are here at once. Nothing was changed; your place and \
 your bookings are safe. Please try again in a few seconds.</p></div></html>\n";
 
-/// Headers for everything that a browser may show. A route's own choice stays.
+/// Headers for everything that a browser may show. A route's own choice stays. JSON is
+/// neither framed nor a place to click: what is about windows and links stays away from it.
 fn secure(headers: &mut HeaderMap) {
-    const HEADERS: [(HeaderName, &str); 5] = [
+    static ALWAYS: [(HeaderName, HeaderValue); 2] = [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+            HeaderValue::from_static(
+                "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+            ),
         ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    for (name, value) in HEADERS {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    static DOCUMENTS: [(HeaderName, HeaderValue); 3] = [
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    ];
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+    let documents = if is_json { &[][..] } else { &DOCUMENTS[..] };
+    for (name, value) in ALWAYS.iter().chain(documents) {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
 }

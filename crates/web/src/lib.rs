@@ -14,6 +14,7 @@ pub mod api;
 pub mod carriers;
 pub mod code;
 mod codes;
+mod door;
 pub mod effects;
 pub mod front;
 pub mod health;

@@ -4,8 +4,10 @@
 //! the time of a request. Beyond the connection limit a caller gets one canned answer that
 //! says when to come back, and the connection ends.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::front::{FULL_PAGE, Front, FrontBody};
+use crate::door::Door;
+use crate::front::{Caller, FULL_PAGE, Front, FrontBody};
 use crate::network::Peer;
 use crate::site::Site;
 use crate::tasks;
@@ -52,8 +55,8 @@ impl Default for ServerOptions {
 }
 
 /// New callers whose first request is being worked on. Beyond it nobody is accepted: they
-/// wait in the kernel's queue, which costs nothing, instead of taking the time of those who
-/// are being served.
+/// wait in the kernel's queue (`door`), which costs nothing, instead of taking the time of
+/// those who are being served.
 const NEWCOMERS_MAX: usize = 64;
 /// A newcomer counts as one no longer than this, or a few who say nothing could keep
 /// everyone out.
@@ -65,7 +68,8 @@ const TURN_AWAY_TIME: Duration = Duration::from_secs(1);
 /// Nothing can be accepted for so long after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a site until `stop` ends, then lets what is in flight end.
+/// Serves a site until `stop` ends, then lets what is in flight end. The listener's queue is
+/// kept by the server from now on.
 ///
 /// # Errors
 ///
@@ -81,12 +85,13 @@ pub async fn serve(
     let http = http_of(&options);
     let places = Arc::new(Semaphore::new(options.connections_max));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let mut door = Door::new(listener);
     let newcomers = Arc::new(Semaphore::new(NEWCOMERS_MAX));
     let stopping = watch::Sender::new(false);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &newcomers) => accepted,
+            accepted = accept(&mut door, &newcomers) => accepted,
             () = &mut stop => break,
         };
         let (stream, peer, newcomer) = match accepted {
@@ -101,7 +106,7 @@ pub async fn serve(
         };
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let newcomer = Newcomer::new(newcomer);
+                let newcomer = Arc::new(Newcomer::new(newcomer));
                 let connection =
                     Connection { front: front.clone(), peer: Peer(peer.ip()), newcomer, _place: place };
                 tokio::spawn(connection.run(http.clone(), stream, stopping.subscribe()));
@@ -109,7 +114,7 @@ pub async fn serve(
             Err(_) => turn_away(stream, &turned_away),
         }
     }
-    drop(listener);
+    drop(door);
     stopping.send_replace(true);
     let all = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
     if tokio::time::timeout(options.stop_time, places.acquire_many(all)).await.is_err() {
@@ -131,27 +136,33 @@ fn http_of(options: &ServerOptions) -> http1::Builder {
 
 /// Accepts a caller when there is room for a newcomer.
 async fn accept(
-    listener: &TcpListener,
+    door: &mut Door,
     newcomers: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let newcomer = Arc::clone(newcomers).acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, peer) = listener.accept().await?;
+    let (stream, peer) = door.accept().await?;
     Ok((stream, peer, newcomer))
 }
 
 /// A new caller's place among the newcomers, until the first answer or for a moment.
-#[derive(Clone)]
-pub(crate) struct Newcomer(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+struct Newcomer {
+    is_new: AtomicBool,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
 
 impl Newcomer {
     fn new(permit: OwnedSemaphorePermit) -> Newcomer {
-        Newcomer(Arc::new(Mutex::new(Some(permit))))
+        Newcomer { is_new: AtomicBool::new(true), permit: Mutex::new(Some(permit)) }
     }
 
     /// Lets the next one be accepted.
-    pub(crate) fn is_no_longer_new(&self) {
-        // Nothing can panic while the lock is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    fn is_no_longer_new(&self) {
+        // Asked after every answer: those after the first cost one load.
+        if self.is_new.load(Ordering::Relaxed) {
+            self.is_new.store(false, Ordering::Relaxed);
+            // Nothing can panic while the lock is held.
+            self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 }
 
@@ -159,7 +170,7 @@ impl Newcomer {
 struct Connection {
     front: Front,
     peer: Peer,
-    newcomer: Newcomer,
+    newcomer: Arc<Newcomer>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -168,8 +179,10 @@ impl Connection {
         // An answer is written whole; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         let Connection { front, peer, newcomer, _place } = self;
-        let first = newcomer.clone();
-        let service = service_fn(move |request| answer(front.clone(), peer, first.clone(), request));
+        let first = Arc::clone(&newcomer);
+        let caller = Caller::new(peer, Arc::new(move || first.is_no_longer_new()));
+        let asked = Arc::new((front, caller));
+        let service = service_fn(move |request| answer(Arc::clone(&asked), request));
         let stopping = async move { stopping.wait_for(|stopping| *stopping).await.is_ok() };
         let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
         if let Ok(ended) = tokio::time::timeout(NEWCOMER_TIME, serving.as_mut()).await {
@@ -194,16 +207,11 @@ fn tell(ended: hyper::Result<()>) {
 }
 
 async fn answer(
-    front: Front,
-    peer: Peer,
-    newcomer: Newcomer,
-    mut request: Request<Incoming>,
-) -> Result<Response<FrontBody>, std::convert::Infallible> {
-    request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(newcomer.clone());
-    let answer = front.answer(request).await;
-    newcomer.is_no_longer_new();
-    Ok(answer)
+    asked: Arc<(Front, Caller)>,
+    request: Request<Incoming>,
+) -> Result<Response<FrontBody>, Infallible> {
+    let (front, caller) = &*asked;
+    Ok(front.answer(caller, request).await)
 }
 
 /// Reads what the caller says, so that the answer is not lost to a reset, and answers.

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 /// Completions that one adaptation looks at.
 const WINDOW: u32 = 64;
-/// Latencies within this of twice the baseline are no sign of anything, microseconds.
-const SLACK_US: u64 = 4_000;
+/// Latencies within this of twice the baseline are no sign of anything, microseconds: nobody
+/// feels them, and many at once share a flush.
+const SLACK_US: u64 = 20_000;
 
 /// Refusals that wait at once; beyond it they are instant.
 const PARKED_MAX: u32 = 16_384;

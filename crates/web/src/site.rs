@@ -14,8 +14,6 @@ use crate::codes::Codes;
 use crate::health::Health;
 use crate::outbox::Outbox;
 use crate::prefix::{PrefixOptions, Prefixes, SpentSlips};
-use crate::problem::Problem;
-use crate::random;
 use crate::shed::{Shed, ShedOptions};
 use crate::vault::Vault;
 
@@ -150,21 +148,13 @@ pub struct Site {
 
 impl Site {
     /// A site in front of a node.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no randomness to give.
-    pub fn new(
-        node: Handle,
-        keys: KeyRing,
-        vault: Vault,
-        options: SiteOptions,
-    ) -> Result<Arc<Site>, Problem> {
-        Ok(Arc::new(Site {
+    #[must_use]
+    pub fn new(node: Handle, keys: KeyRing, vault: Vault, options: SiteOptions) -> Arc<Site> {
+        Arc::new(Site {
             outbox: Outbox::new(options.messages_max),
-            prefixes: Prefixes::new(options.joins, random::bytes()?),
-            code_prefixes: Prefixes::new(options.codes, random::bytes()?),
-            sign_in_prefixes: Prefixes::new(options.sign_ins, random::bytes()?),
+            prefixes: Prefixes::new(options.joins),
+            code_prefixes: Prefixes::new(options.codes),
+            sign_in_prefixes: Prefixes::new(options.sign_ins),
             slips: SpentSlips::default(),
             codes: Codes::new(options.codes_max),
             counts: ArcSwap::from_pointee(Counts::default()),
@@ -176,7 +166,7 @@ impl Site {
             keys,
             vault,
             options,
-        }))
+        })
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::BoxError;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::HeaderMap;
 use jari_core::ids::{BookingId, SlotId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::extract::{At, Citizen, Key, MaybePass, Sent};
+use super::extract::{At, Citizen, Key, Sent, key, maybe_pass, sent, session};
 use super::openapi::Problems;
-use super::{Tree, created, ok};
+use super::{Answer, Tree, created, ok};
 use crate::actions::booking::{self, BookingView, Held};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -45,12 +49,23 @@ fn first() -> u8 {
 #[utoipa::path(post, path = "/api/v1/holds", tag = "bookings", params(("idempotency-key" = String, Header), ("jari-pass" = Option<String>, Header)), request_body = HoldAsked, responses((status = 201, body = Held), Problems), security(("session" = [])))]
 async fn hold(
     State(site): State<Arc<Site>>,
-    Citizen(session): Citizen,
-    MaybePass(pass): MaybePass,
-    Key(key): Key,
-    Sent(asked): Sent<HoldAsked>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<impl IntoResponse, Problem> {
-    booking::hold(&site, &session, pass.as_ref(), SlotId(asked.slot), asked.dose, &key).await.map(created)
+    hold_place(&site, &headers, body).await
+}
+
+/// As the address `hold` answers.
+pub(super) async fn hold_place<B>(site: &Site, headers: &HeaderMap, body: B) -> Result<Answer<Held>, Problem>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let session = session(site, headers)?;
+    let pass = maybe_pass(site, headers)?;
+    let key = key(headers)?;
+    let asked: HoldAsked = sent(body).await?;
+    booking::hold(site, &session, pass.as_ref(), SlotId(asked.slot), asked.dose, &key).await.map(created)
 }
 
 /// One's holds and bookings, newest first.
@@ -84,11 +99,21 @@ async fn show_by_code(
 #[utoipa::path(post, path = "/api/v1/bookings/{booking}/confirm", tag = "bookings", params(("booking" = u32, Path), ("idempotency-key" = String, Header)), responses((status = 200, body = BookingView), Problems), security(("session" = [])))]
 async fn confirm(
     State(site): State<Arc<Site>>,
-    Citizen(session): Citizen,
     At(booking): At<u32>,
-    Key(key): Key,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    booking::confirm(&site, &session, BookingId(booking), &key).await.map(ok)
+    confirm_hold(&site, BookingId(booking), &headers).await
+}
+
+/// As the address `confirm` answers.
+pub(super) async fn confirm_hold(
+    site: &Site,
+    booking: BookingId,
+    headers: &HeaderMap,
+) -> Result<Answer<BookingView>, Problem> {
+    let session = session(site, headers)?;
+    let key = key(headers)?;
+    booking::confirm(site, &session, booking, &key).await.map(ok)
 }
 
 /// Gives a hold or booking back.

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::BoxError;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jari_core::ids::RoomId;
 use jari_wire::token::{Pass, Session, StaffSession, Ticket};
 use serde::de::DeserializeOwned;
@@ -14,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::actions::partner::{PartnerCredential, authenticate};
 use crate::actions::{IdempotencyKey, operator};
 use crate::carriers::{self, KEY_HEADER, PASS_HEADER, TICKET_HEADER, bearer, open_session};
+use crate::front::BODY_BYTES_MAX;
 use crate::network;
 use crate::problem::Problem;
 use crate::site::Site;
@@ -25,19 +28,7 @@ impl FromRequestParts<Arc<Site>> for Citizen {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or_else(Problem::unidentified)?;
-        open_session(site, token).map(Citizen)
-    }
-}
-
-/// A person who may be signed in. A session that does not count is a problem all the same.
-pub(super) struct Anyone(pub(super) Option<Session>);
-
-impl FromRequestParts<Arc<Site>> for Anyone {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        bearer(&parts.headers).map(|token| open_session(site, token)).transpose().map(Anyone)
+        session(site, &parts.headers).map(Citizen)
     }
 }
 
@@ -70,17 +61,8 @@ pub(super) struct Key(pub(super) IdempotencyKey);
 impl FromRequestParts<Arc<Site>> for Key {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        let MaybeKey(key) = MaybeKey::from_request_parts(parts, site).await?;
-        key.map(Key).ok_or_else(|| {
-            Problem::caller(
-                StatusCode::BAD_REQUEST,
-                "key_missing",
-                "The Idempotency-Key is missing",
-                "A change needs an Idempotency-Key header of 16 to 64 visible ASCII characters, so that sending it \
-                 again is never done twice. Nothing was changed.",
-            )
-        })
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Site>) -> Result<Self, Problem> {
+        key(&parts.headers).map(Key)
     }
 }
 
@@ -91,20 +73,7 @@ impl FromRequestParts<Arc<Site>> for MaybeKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Site>) -> Result<Self, Problem> {
-        text_of(&parts.headers, KEY_HEADER)?.map(IdempotencyKey::parse).transpose().map(MaybeKey)
-    }
-}
-
-/// The pass, where one was sent.
-pub(super) struct MaybePass(pub(super) Option<Pass>);
-
-impl FromRequestParts<Arc<Site>> for MaybePass {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        let pass =
-            text_of(&parts.headers, PASS_HEADER)?.map(|text| Pass::open(text, &site.keys)).transpose()?;
-        Ok(MaybePass(pass))
+        maybe_key(&parts.headers).map(MaybeKey)
     }
 }
 
@@ -155,10 +124,60 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Sent<T> {
         let bytes =
             Bytes::from_request(request, site).await.map_err(|rejection| match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-                _ => Problem::malformed("The body did not arrive whole. Nothing was changed; send it again."),
+                _ => not_whole(),
             })?;
-        serde_json::from_slice(&bytes).map(Sent).map_err(|error| unread(&error))
+        parsed(&bytes).map(Sent)
     }
+}
+
+/// A body of the usual size as JSON.
+pub(super) async fn sent<T, B>(body: B) -> Result<T, Problem>
+where
+    T: DeserializeOwned,
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let collected = Limited::new(body, BODY_BYTES_MAX).collect().await;
+    let body =
+        collected.map_err(|error| if error.is::<LengthLimitError>() { too_large() } else { not_whole() })?;
+    parsed(&body.to_bytes())
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| unread(&error))
+}
+
+/// The session of a person who must be signed in.
+pub(super) fn session(site: &Site, headers: &HeaderMap) -> Result<Session, Problem> {
+    open_session(site, bearer(headers).ok_or_else(Problem::unidentified)?)
+}
+
+/// The session of a person who may be signed in. One that does not count is a problem all
+/// the same.
+pub(super) fn maybe_session(site: &Site, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+    bearer(headers).map(|token| open_session(site, token)).transpose()
+}
+
+/// The pass, where one was sent.
+pub(super) fn maybe_pass(site: &Site, headers: &HeaderMap) -> Result<Option<Pass>, Problem> {
+    Ok(text_of(headers, PASS_HEADER)?.map(|text| Pass::open(text, &site.keys)).transpose()?)
+}
+
+/// The key of a change that must have one.
+pub(super) fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    maybe_key(headers)?.ok_or_else(|| {
+        Problem::caller(
+            StatusCode::BAD_REQUEST,
+            "key_missing",
+            "The Idempotency-Key is missing",
+            "A change needs an Idempotency-Key header of 16 to 64 visible ASCII characters, so that sending it \
+             again is never done twice. Nothing was changed.",
+        )
+    })
+}
+
+fn maybe_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    text_of(headers, KEY_HEADER)?.map(IdempotencyKey::parse).transpose()
 }
 
 /// The ticket of a room, sent as `Jari-Ticket` or `Authorization: Bearer`.
@@ -198,6 +217,10 @@ fn ticket_missing() -> Problem {
         "The ticket is missing",
         "This needs a ticket of the room, sent as Jari-Ticket or Authorization: Bearer. Join the room to get one.",
     )
+}
+
+fn not_whole() -> Problem {
+    Problem::malformed("The body did not arrive whole. Nothing was changed; send it again.")
 }
 
 fn too_large() -> Problem {

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 
@@ -25,10 +27,15 @@ mod openapi;
 mod operator;
 mod partner;
 mod rooms;
+mod rush;
 mod service;
 
 pub use openapi::document;
 pub(crate) use rooms::document_of;
+pub(crate) use rush::Rush;
+
+/// Headers of an answer, those of the front included: room for them is made once.
+const HEADERS_USUAL: usize = 6;
 
 /// An address and its method, as in the OpenAPI document.
 pub type Listed = (Method, &'static str);
@@ -94,9 +101,16 @@ fn tree() -> Tree {
 /// An answer as JSON that nobody may keep.
 pub(super) struct Answer<T>(pub(super) StatusCode, pub(super) T);
 
+impl<T: Serialize> Answer<T> {
+    /// The answer with its bytes as they are.
+    pub(super) fn whole(self) -> http::Response<Bytes> {
+        json(self.0, &self.1, "no-store")
+    }
+}
+
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
-        json(self.0, &self.1, "no-store")
+        self.whole().map(Body::from)
     }
 }
 
@@ -105,7 +119,7 @@ pub(super) struct Public<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Public<T> {
     fn into_response(self) -> Response {
-        json(StatusCode::OK, &self.0, "public, max-age=1")
+        json(StatusCode::OK, &self.0, "public, max-age=1").map(Body::from)
     }
 }
 
@@ -117,14 +131,15 @@ pub(super) fn created<T>(answer: T) -> Answer<T> {
     Answer(StatusCode::CREATED, answer)
 }
 
-fn json<T: Serialize>(status: StatusCode, answer: &T, cache: &'static str) -> Response {
+fn json<T: Serialize>(status: StatusCode, answer: &T, cache: &'static str) -> http::Response<Bytes> {
     let Ok(body) = serde_json::to_vec(answer) else {
         return Problem::ours("The answer could not be written. Look at your bookings before you try again.")
-            .into_response();
+            .whole();
     };
-    let mut response = Response::new(body.into());
+    let mut response = http::Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS_USUAL);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response

@@ -1,5 +1,6 @@
 //! `/api/v1/rooms`: waiting rooms, their public document, tickets, places and passes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,7 +12,7 @@ use jari_core::ids::RoomId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Anyone, Asked, At, Network, text_of, ticket, ticket_to_read};
+use super::extract::{Asked, At, Network, maybe_session, text_of, ticket, ticket_to_read};
 use super::openapi::Problems;
 use super::{Answer, Public, Tree, created, ok};
 use crate::actions::waiting::{self, DrawView, Entered, EventView, Joining, Place, RoomDetails};
@@ -123,20 +124,27 @@ struct SlipGiven {
 async fn join_room(
     State(site): State<Arc<Site>>,
     At(room): At<u32>,
-    Anyone(session): Anyone,
     Network(network): Network,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let slip = text_of(&headers, SLIP_HEADER)?;
-    let joining = waiting::join(&site, RoomId(room), session.as_ref(), network, slip).await?;
-    Ok(match joining {
-        Joining::Ticket { token, serial } => {
-            created(TicketGiven { ticket_token: token, serial }).into_response()
-        }
+    join(&site, RoomId(room), network, &headers).await.map(|response| response.map(Body::from))
+}
+
+/// As the address `join_room` answers.
+pub(super) async fn join(
+    site: &Site,
+    room: RoomId,
+    network: IpAddr,
+    headers: &HeaderMap,
+) -> Result<http::Response<Bytes>, Problem> {
+    let session = maybe_session(site, headers)?;
+    let slip = text_of(headers, SLIP_HEADER)?;
+    Ok(match waiting::join(site, room, session.as_ref(), network, slip).await? {
+        Joining::Ticket { token, serial } => created(TicketGiven { ticket_token: token, serial }).whole(),
         Joining::Slowed { slip, not_before } => {
             let retry_after_ms = not_before.since_ms(site.node.now());
             let given = SlipGiven { slip, not_before_ms: not_before.0, retry_after_ms };
-            let mut response = Answer(StatusCode::ACCEPTED, given).into_response();
+            let mut response = Answer(StatusCode::ACCEPTED, given).whole();
             let seconds = HeaderValue::from(retry_after_ms.div_ceil(1000).max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             response
@@ -162,8 +170,17 @@ async fn enter_room(
     At(room): At<u32>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    let ticket = ticket(&site, &headers, RoomId(room))?;
-    waiting::enter(&site, &ticket).await.map(created)
+    enter(&site, RoomId(room), &headers).await
+}
+
+/// As the address `enter_room` answers.
+pub(super) async fn enter(
+    site: &Site,
+    room: RoomId,
+    headers: &HeaderMap,
+) -> Result<Answer<Entered>, Problem> {
+    let ticket = ticket(site, headers, room)?;
+    waiting::enter(site, &ticket).await.map(created)
 }
 
 /// Gives the ticket or its pass back.

@@ -220,6 +220,53 @@ async fn a_body_beyond_the_limit_is_not_read() {
 }
 
 #[tokio::test]
+async fn the_short_way_answers_as_the_routes_do() {
+    let site = TestSite::new().await;
+    let slot = site.with_campaign(1).await;
+    site.with_room(false, None).await;
+    let citizen = site.citizen(1, BORN).await;
+    let hold = citizen.keyed(KEY).must_post("/api/v1/holds", &json!({"slot": slot}), 201).await;
+    let confirm = format!("/api/v1/bookings/{}/confirm", hold.json()["booking"]);
+    let held = json!({"slot": slot}).to_string();
+    let long = format!("{{\"slot\":{slot},\"x\":\"{}\"}}", "x".repeat(20_000));
+    let forged = site.nobody().bearing("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let nobody = site.nobody();
+    let (keyed, badly_keyed) = (citizen.keyed(KEY), citizen.keyed("short"));
+    let slipping = site.nobody().saying("jari-slip", "rubbish");
+    let mut statuses = std::collections::BTreeSet::new();
+    for (actor, path, body) in [
+        (&forged, "/api/v1/rooms/1/tickets", ""),
+        (&slipping, "/api/v1/rooms/1/tickets", ""),
+        (&nobody, "/api/v1/rooms/99/tickets", ""),
+        (&nobody, "/api/v1/rooms/99999999999/tickets", ""),
+        (&nobody, "/api/v1/rooms/-1/tickets", ""),
+        (&nobody, "/api/v1/rooms/1/passes", ""),
+        (&forged, "/api/v1/rooms/1/passes", "{}"),
+        (&nobody, "/api/v1/holds", &held),
+        (&forged, "/api/v1/holds", "rubbish"),
+        (&citizen, "/api/v1/holds", &held),
+        (&badly_keyed, "/api/v1/holds", &held),
+        (&keyed, "/api/v1/holds", &held),
+        (&keyed, "/api/v1/holds", "rubbish"),
+        (&keyed, "/api/v1/holds", "{\"slot\":-1}"),
+        (&keyed, "/api/v1/holds", &long),
+        (&nobody, &confirm, ""),
+        (&citizen, &confirm, "{}"),
+        (&badly_keyed, &confirm, ""),
+        (&keyed, "/api/v1/bookings/99/confirm", ""),
+        (&keyed, "/api/v1/bookings/0x1/confirm", ""),
+    ] {
+        let body = bytes::Bytes::from(body.to_owned());
+        let short = actor.send("POST", path, body.clone()).await;
+        let routed = actor.send_to_routes("POST", path, body).await;
+        assert_eq!((short.status, &short.body), (routed.status, &routed.body), "{path}");
+        assert_eq!(short.headers["content-type"], routed.headers["content-type"], "{path}");
+        statuses.insert(short.status);
+    }
+    assert!(statuses.len() >= 6, "the requests tell cases apart: {statuses:?}");
+}
+
+#[tokio::test]
 async fn every_answer_carries_the_security_headers() {
     let site = TestSite::new().await;
     for path in ["/api/v1/rooms", "/api/v1/nothing", "/healthz", "/openapi.json"] {

@@ -12,11 +12,13 @@ use jari_core::{Body, Command, Time};
 use jari_journal::{MemoryJournal, MemoryOptions};
 use jari_node::{Engine, EngineOptions, ManualClock, Node, NodeOptions};
 use jari_web::actions::partner::PartnerCredential;
+use jari_web::front::Caller;
 use jari_web::network::Peer;
 use jari_web::vault::Vault;
 use jari_web::{Front, Site, SiteOptions, seed_source};
 use jari_wire::KeyRing;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 /// 2021-07-14T19:00 in Korea; rooms open at 20:00.
 pub const START: u64 = 1_626_256_800_000;
@@ -70,7 +72,7 @@ impl TestSite {
         };
         let mut options = SiteOptions { demo: true, partners: vec![partner], ..SiteOptions::default() };
         change(&mut options);
-        let site = Site::new(node.handle(), keys, vault, options).unwrap();
+        let site = Site::new(node.handle(), keys, vault, options);
         let front = Front::new(Arc::clone(&site));
         TestSite { site, front, clock, password, _node: node, _directory: directory }
     }
@@ -225,18 +227,36 @@ impl<'a> Actor<'a> {
     }
 
     pub async fn send(&self, method: &str, path: &str, body: Bytes) -> Reply {
-        let mut request = Request::builder().method(method).uri(path).extension(Peer(self.network));
+        let caller = Caller::new(Peer(self.network), Arc::new(|| {}));
+        Reply::of(self.site.front.answer(&caller, self.request(method, path, body)).await).await
+    }
+
+    /// Sends to the routes alone, past all that the front does.
+    pub async fn send_to_routes(&self, method: &str, path: &str, body: Bytes) -> Reply {
+        let mut request = self.request(method, path, body).map(axum::body::Body::new);
+        request.extensions_mut().insert(Peer(self.network));
+        Reply::of(jari_web::router(Arc::clone(&self.site.site)).oneshot(request).await.unwrap()).await
+    }
+
+    fn request(&self, method: &str, path: &str, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let response = self.site.front.answer(request.body(Full::new(body)).unwrap()).await;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        request.body(Full::new(body)).unwrap()
     }
 }
 
 impl Reply {
+    async fn of<B: BodyExt<Data = Bytes>>(response: http::Response<B>) -> Reply
+    where
+        B::Error: std::fmt::Debug,
+    {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }

@@ -17,6 +17,8 @@ pub struct Tally {
     until: Instant,
     before: Vec<cores::Ticks>,
     cores: Vec<(f64, f64)>,
+    /// Time in which the generator had nothing to do.
+    idle: Duration,
     statuses: BTreeMap<u16, u64>,
     /// Answers with the status that was wanted, by step.
     good: Vec<u64>,
@@ -52,6 +54,7 @@ impl Tally {
             until,
             before: Vec::new(),
             cores: Vec::new(),
+            idle: Duration::ZERO,
             statuses: BTreeMap::new(),
             good: vec![0; steps],
             good_ever: vec![0; steps],
@@ -110,6 +113,13 @@ impl Tally {
         self.arrived += u64::from(self.counts(due));
     }
 
+    /// The generator looked for something to do from `began` to `ended`, and found nothing.
+    pub fn looked_in_vain(&mut self, began: Instant, ended: Instant) {
+        if self.counts(began) {
+            self.idle += ended - began;
+        }
+    }
+
     /// A person's first request was handed to a connection.
     pub fn seated(&mut self, due: Instant, now: Instant) {
         if self.counts(due) {
@@ -153,6 +163,7 @@ impl Tally {
             "latency": quantiles(&self.whole),
             "late": quantiles(&self.late),
             "latency_by_step": self.by_step.iter().map(quantiles).collect::<Vec<_>>(),
+            "generator_busy_percent": round(100.0 * (1.0 - self.idle.as_secs_f64() / seconds)),
             "cores_busy_percent": self.cores.iter().map(|(busy, _)| round(*busy)).collect::<Vec<_>>(),
             "cores_stolen_percent": self.cores.iter().map(|(_, stolen)| round(*stolen)).collect::<Vec<_>>(),
         })
