@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -58,8 +58,9 @@ impl Default for ServerOptions {
 /// wait in the kernel's queue (`door`), which costs nothing, instead of taking the time of
 /// those who are being served.
 const NEWCOMERS_MAX: usize = 64;
-/// A newcomer counts as one no longer than this, or a few who say nothing could keep
-/// everyone out.
+/// A newcomer who has asked nothing by then counts no longer, or a few who say nothing could
+/// keep everyone out. Whoever has asked in full counts until the answer, however long it
+/// takes: when answers take long is when it matters.
 const NEWCOMER_TIME: Duration = Duration::from_millis(50);
 /// Callers beyond the limit who are told so at once; more than these are hung up on.
 const TURNED_AWAY_MAX: usize = 256;
@@ -147,12 +148,17 @@ async fn accept(
 /// A new caller's place among the newcomers, until the first answer or for a moment.
 struct Newcomer {
     is_new: AtomicBool,
+    has_asked: AtomicBool,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Newcomer {
     fn new(permit: OwnedSemaphorePermit) -> Newcomer {
-        Newcomer { is_new: AtomicBool::new(true), permit: Mutex::new(Some(permit)) }
+        Newcomer {
+            is_new: AtomicBool::new(true),
+            has_asked: AtomicBool::new(false),
+            permit: Mutex::new(Some(permit)),
+        }
     }
 
     /// Lets the next one be accepted.
@@ -181,14 +187,16 @@ impl Connection {
         let Connection { front, peer, newcomer, _place } = self;
         let first = Arc::clone(&newcomer);
         let caller = Caller::new(peer, Arc::new(move || first.is_no_longer_new()));
-        let asked = Arc::new((front, caller));
+        let asked = Arc::new(Asked { front, caller, newcomer: Arc::clone(&newcomer) });
         let service = service_fn(move |request| answer(Arc::clone(&asked), request));
         let stopping = async move { stopping.wait_for(|stopping| *stopping).await.is_ok() };
         let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
         if let Ok(ended) = tokio::time::timeout(NEWCOMER_TIME, serving.as_mut()).await {
             return tell(ended);
         }
-        newcomer.is_no_longer_new();
+        if !newcomer.has_asked.load(Ordering::Relaxed) {
+            newcomer.is_no_longer_new();
+        }
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
             _ = stopping => {
@@ -206,12 +214,17 @@ fn tell(ended: hyper::Result<()>) {
     }
 }
 
-async fn answer(
-    asked: Arc<(Front, Caller)>,
-    request: Request<Incoming>,
-) -> Result<Response<FrontBody>, Infallible> {
-    let (front, caller) = &*asked;
-    Ok(front.answer(caller, request).await)
+/// What a connection's requests share.
+struct Asked {
+    front: Front,
+    caller: Caller,
+    newcomer: Arc<Newcomer>,
+}
+
+async fn answer(asked: Arc<Asked>, request: Request<Incoming>) -> Result<Response<FrontBody>, Infallible> {
+    // A body that is still to come may take its sender as long as they like.
+    asked.newcomer.has_asked.store(request.body().is_end_stream(), Ordering::Relaxed);
+    Ok(asked.front.answer(&asked.caller, request).await)
 }
 
 /// Reads what the caller says, so that the answer is not lost to a reset, and answers.
