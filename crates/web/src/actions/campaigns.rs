@@ -114,8 +114,11 @@ pub struct CampaignView {
     pub room: Option<u32>,
     /// How many people it is for.
     pub quota: u32,
-    /// Places that can still be given: free ones, as far as the quota reaches.
+    /// Places that can be given in the window of this moment, or in the next one if none is
+    /// open: the same figure as in the waiting document.
     pub free: u32,
+    /// Places that can be given in all windows: free ones, as far as the quota reaches.
+    pub free_in_all: u32,
     /// All its places.
     pub supply: SupplyView,
     /// The vaccines.
@@ -172,7 +175,8 @@ fn view(id: CampaignId, campaign: &Campaign, now: Time) -> CampaignView {
         state: state_of(campaign, now),
         room: config.room.map(|room| room.0),
         quota: config.quota,
-        free: campaign.free(),
+        free: campaign.free_at(now),
+        free_in_all: campaign.free(),
         supply: (&campaign.supply).into(),
         vaccines: config.vaccines.iter().zip(&campaign.by_vaccine).enumerate().map(vaccine_view).collect(),
         rules: rules_view(&config.rules),

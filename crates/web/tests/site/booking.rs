@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Actor, PARTNER_SECRET, TestSite, claim, problem, telephone};
+use crate::harness::{Actor, PARTNER_SECRET, START, TestSite, claim, problem, telephone};
 
 const KEY: &str = "key-0000000000000001";
 const BORN: &str = "1964-03-07";
@@ -161,4 +161,23 @@ async fn whoever_may_not_book_is_told_why() {
     let unknown =
         young.keyed("another-key-00000001").post("/api/v1/holds", &json!({"slot": 4_000_000_000_u32})).await;
     insta::assert_snapshot!(String::from_utf8_lossy(&unknown.body), @r#"{"type":"urn:jari:problem:slot_unknown","title":"No such slot","status":404,"detail":"There is no slot with this number. Choose another one.","refusal":58,"culprit":"caller"}"#);
+}
+
+#[tokio::test]
+async fn the_campaign_and_the_waiting_document_name_the_same_free_places() {
+    let site = TestSite::new().await;
+    site.make_campaign(Some(1), 2).await;
+    site.with_room(false, Some(1)).await;
+    let operator = site.operator().await;
+    let day = 86_400_000;
+    let window = |digits: &[u8], at: u64, share: u32| json!({"opens_at_ms": START + at, "closes_at_ms": START + at + day, "digits": digits, "share_ppm": share});
+    let windows = [window(&[0, 1, 2, 3, 4], 0, 1_000), window(&[5, 6, 7, 8, 9], day, 1_000_000)];
+    let asked = json!({"windows": {"each": windows}, "reason": "by the day of birth"});
+    let reply = operator.keyed(KEY).post("/api/v1/operator/campaigns/1/windows", &asked).await;
+    assert!(reply.status < 300, "{reply:?}");
+    site.publish().await;
+    let campaign = site.nobody().get("/api/v1/campaigns/1").await.json();
+    let now = site.nobody().get("/api/v1/rooms/1/now").await.json();
+    assert_eq!(campaign["free"], now["f"]);
+    assert!(campaign["free"].as_u64() < campaign["free_in_all"].as_u64(), "{campaign}");
 }
