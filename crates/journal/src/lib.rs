@@ -5,7 +5,7 @@
 //! a hash chain over everything before it. Backends: [`MemoryJournal`] (tests,
 //! and the model of several writers on one stream), [`FileJournal`], and
 //! [`ReplicatedJournal`]: a [`Stream`] that a service keeps for several nodes, with each
-//! node's own files.
+//! node's own files; [`JetStream`](jetstream::JetStream) is such a stream.
 //!
 //! What it must never do: look inside a record, read a clock, use randomness,
 //! retry an fsync that failed, drop a record that was once delivered, or guess
@@ -21,6 +21,7 @@
 mod contract;
 pub mod disk;
 pub mod file;
+pub mod jetstream;
 mod memory;
 mod replace;
 pub mod replicated;

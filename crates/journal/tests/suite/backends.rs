@@ -2,13 +2,17 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use jari_journal::jetstream::JetStream;
 use jari_journal::replicated::CaughtUp;
 use jari_journal::{
     AppendError, Chain, Entry, FaultyDisk, FaultyStream, FileJournal, FileOptions, Journal, MemoryOptions,
     MemoryStream, Position, ReadError, Recovery, ReplicatedJournal, ReplicatedOptions, Stream,
 };
+
+use crate::servers::Cluster;
 
 pub const RECORD_BYTES_MAX: usize = 2000;
 
@@ -131,6 +135,47 @@ impl Backend for Replicated {
 
     fn leave_room(&mut self, bytes: Option<u64>) -> bool {
         self.stream.limit_room(bytes);
+        true
+    }
+}
+
+/// A stream of its own on three real servers, which all tests of this binary share, and a
+/// node's files on the real disk.
+pub struct OnRealServers {
+    cluster: &'static Cluster,
+    stream: String,
+    dir: tempfile::TempDir,
+    lives: u64,
+}
+
+pub fn on_real_servers() -> OnRealServers {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    static STREAMS: AtomicU64 = AtomicU64::new(0);
+    let cluster = CLUSTER.get_or_init(Cluster::start);
+    let stream = format!("suite{}", STREAMS.fetch_add(1, Ordering::Relaxed));
+    let dir = tempfile::tempdir().expect("a directory for temporary files");
+    OnRealServers { cluster, stream, dir, lives: 0 }
+}
+
+impl Backend for OnRealServers {
+    fn open(&mut self) -> Box<dyn Journal> {
+        self.lives += 1;
+        let stream = JetStream::connect(self.cluster.options(&self.stream)).expect("the stream is good");
+        let options = ReplicatedOptions { life: self.lives, tries_max: 60 };
+        let files = small_options(self.dir.path().join("journal"));
+        Box::new(ReplicatedJournal::open(stream, files, options).expect("opens").0)
+    }
+
+    fn leave_room(&mut self, bytes: Option<u64>) -> bool {
+        // What the service adds to a record: its key, its subject, its own header.
+        const ADDED_BYTES: u64 = 200;
+        let info = self.cluster.api(&format!("STREAM.INFO.{}", self.stream), serde_json::json!({}));
+        let used = info["state"]["bytes"].as_u64().expect("it says how many");
+        let usual = self.cluster.options(&self.stream).stream_bytes_max;
+        let mut config = info["config"].clone();
+        config["max_bytes"] = bytes.map_or(usual.into(), |room| (used + room + ADDED_BYTES).into());
+        let updated = self.cluster.api(&format!("STREAM.UPDATE.{}", self.stream), config);
+        assert!(updated.get("error").is_none(), "{updated}");
         true
     }
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use jari_journal::{AppendError, Chain, Journal, Position, ReadError, SettleError};
 
 use crate::backends::{
-    Backend, RECORD_BYTES_MAX, append_and_settle, expected, faulty, memory, own, payload, payloads_of, read,
-    real_files, replicated, settle, try_read,
+    Backend, RECORD_BYTES_MAX, append_and_settle, expected, faulty, memory, on_real_servers, own, payload,
+    payloads_of, read, real_files, replicated, settle, try_read,
 };
 
 macro_rules! on_every_backend {
@@ -15,6 +15,7 @@ macro_rules! on_every_backend {
         mod on_real_files { $(#[test] fn $rule() { super::$rule(&mut super::real_files()); })+ }
         mod on_faulty_disk { $(#[test] fn $rule() { super::$rule(&mut super::faulty()); })+ }
         mod on_a_stream_in_memory { $(#[test] fn $rule() { super::$rule(&mut super::replicated()); })+ }
+        mod on_jetstream { $(#[test] fn $rule() { super::$rule(&mut super::on_real_servers()); })+ }
     };
 }
 

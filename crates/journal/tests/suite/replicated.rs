@@ -1,11 +1,9 @@
 //! Several nodes on one stream: what the composite promises when streams and disks fail.
 
-use jari_journal::replicated::{
-    AckFate, RebuildError, ReplicatedOpenError, rebuild_files, rebuild_stream,
-};
+use jari_journal::replicated::{AckFate, RebuildError, ReplicatedOpenError, rebuild_files, rebuild_stream};
 use jari_journal::{
-    AppendError, CrashFate, FaultyDisk, FaultyStream, FileOptions, Journal, Position, ReplicatedOptions,
-    SettleError, Stream, TakeError,
+    AppendError, CrashFate, FaultyDisk, FaultyStream, FileOptions, Journal, OfferError, Position,
+    ReplicatedOptions, SettleError, Stream, TakeError,
 };
 
 use crate::backends::{
@@ -143,39 +141,27 @@ fn two_lives_never_use_the_same_key() {
 
 #[test]
 fn a_refusal_after_an_unknown_offer_is_not_believed() {
-    let mut node = replicated();
-    let mut journal = node.open_node();
+    let node = replicated();
     node.stream.lose_acks([Some(AckFate::Late)]);
-    node.stream.limit_room(Some(50));
-    let offered = node.stream.clone();
-    journal.append(b"own").expect("is taken");
-    node.stream.lose_acks([]);
-    // The first offer is on its way when the stream fills up.
-    let mut filler = Filler(offered, 0);
-    filler.fill();
-    let (mut journal, _) = {
-        drop(journal);
-        open_node(&node.disk, filler, 7).expect("opens")
-    };
+    let filling = Filling(node.stream.clone());
+    let (mut journal, _) = open_node(&node.disk, filling, 7).expect("opens");
     journal.append(b"own").expect("is taken");
     let reason = broken(try_settle(&mut journal));
     assert!(reason.contains("unknown"), "{reason}");
+    drop(journal);
+    node.stream.let_arrive();
+    let (journal, _) = open_node(&node.disk, node.stream.clone(), 8).expect("opens");
+    assert_eq!(payloads_of(&read(&journal, 0)), [b"own".to_vec()]);
 }
 
-/// A stream whose first offer is unknown and which is full from then on.
-struct Filler(FaultyStream, u32);
+/// A stream that is full once the first offer is on its way.
+struct Filling(FaultyStream);
 
-impl Filler {
-    fn fill(&mut self) {
-        self.0.limit_room(None);
-    }
-}
-
-impl Stream for Filler {
-    fn offer(&mut self, key: u128, record: &[u8]) -> Result<Position, jari_journal::OfferError> {
-        self.1 += 1;
-        self.0.limit_room((self.1 > 1).then_some(0));
-        self.0.offer(key, record)
+impl Stream for Filling {
+    fn offer(&mut self, key: u128, record: &[u8]) -> Result<Position, OfferError> {
+        let offered = self.0.offer(key, record);
+        self.0.limit_room(Some(0));
+        offered
     }
 
     fn take(
