@@ -46,7 +46,7 @@ pub enum SettingsError {
         /// Its name.
         server: String,
     },
-    /// Servers of the stream did not say how they flush.
+    /// Most servers of the stream did not say how they flush.
     #[error(
         "the servers {servers:?} keep the stream but did not say whether they flush: start them, and give the \
          login of a user of the system account; or vouch for `sync_interval: always` in the configuration"
@@ -152,15 +152,19 @@ pub(crate) fn keepers(info: &StreamInfo) -> BTreeSet<String> {
     replicas.chain([cluster.leader.clone()]).filter(|name| !name.is_empty()).collect()
 }
 
-/// Checks what the servers said to the system account. Every one of `keepers` must have
-/// spoken; of a single server, which has no cluster, any one.
+/// Checks what the servers said to the system account. Most of `keepers` must have spoken:
+/// a node must come up while one server is down, and what most have on disk is safe. Of a
+/// single server, which has no cluster, it must be that one.
 pub(crate) fn servers(keepers: &BTreeSet<String>, said: &[ServerStatus]) -> Result<(), SettingsError> {
     let by_name: BTreeMap<&str, &ServerStatus> =
         said.iter().map(|status| (&*status.server.name, status)).collect();
     let silent: Vec<String> =
         keepers.iter().filter(|name| !by_name.contains_key(&***name)).cloned().collect();
-    if !silent.is_empty() || said.is_empty() {
+    if silent.len() * 2 > keepers.len() || said.is_empty() {
         return Err(SettingsError::Silent { servers: silent });
+    }
+    if !silent.is_empty() {
+        tracing::warn!(servers = ?silent, "servers that keep the stream are down, or did not say how they flush");
     }
     for (name, status) in by_name {
         if !keepers.is_empty() && !keepers.contains(name) {
@@ -250,15 +254,15 @@ mod tests {
     fn old_lazy_and_silent_servers_are_refused_by_name() {
         let flushing = json!({ "config": { "sync_always": true } });
         let lazy = json!({ "config": { "sync_interval": 120_000_000_000_u64 } });
-        let keepers: BTreeSet<String> = ["a", "b"].map(String::from).into();
+        let keepers: BTreeSet<String> = ["a", "b", "down"].map(String::from).into();
         let good = || said("a", "2.15.1", flushing.clone());
-        servers(&keepers, &[good(), said("b", "2.14.0", flushing.clone())]).expect("both are good");
+        servers(&keepers, &[good(), said("b", "2.14.0", flushing.clone())]).expect("two of three are good");
         for (other, says) in [
             (said("b", "2.12.1", flushing.clone()), "b is version 2.12.1"),
             (said("b", "2.9.24", flushing.clone()), "at least 2.14.0"),
             (said("b", "2.15.1", lazy.clone()), "sync_interval: always"),
             (said("b", "2.15.1", json!({})), "b has JetStream turned off"),
-            (said("c", "2.15.1", flushing.clone()), "[\"b\"]"),
+            (said("c", "2.15.1", flushing.clone()), "[\"b\", \"down\"]"),
         ] {
             let refused = servers(&keepers, &[good(), other]).expect_err(says).to_string();
             assert!(refused.contains(says), "{refused}");

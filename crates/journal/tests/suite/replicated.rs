@@ -140,6 +140,17 @@ fn two_lives_never_use_the_same_key() {
 }
 
 #[test]
+fn two_nodes_that_drew_the_same_life_still_keep_all_records_apart() {
+    let left = replicated();
+    let right = left.neighbour(1);
+    let mut left_journal = open_node(&left.disk, left.stream.clone(), 7).expect("opens").0;
+    let mut right_journal = open_node(&right.disk, right.stream.clone(), 7).expect("opens").0;
+    append_and_settle(&mut left_journal, &[b"left".to_vec()]);
+    let delivered = append_and_settle(&mut right_journal, &[b"right".to_vec()]);
+    assert_eq!(payloads_of(&delivered), [b"left".to_vec(), b"right".to_vec()]);
+}
+
+#[test]
 fn a_refusal_after_an_unknown_offer_is_not_believed() {
     let node = replicated();
     node.stream.lose_acks([Some(AckFate::Late)]);
