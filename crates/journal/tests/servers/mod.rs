@@ -45,7 +45,12 @@ impl Cluster {
 
     /// So many servers with this in their `jetstream` block.
     pub fn start_with(count: usize, jetstream: &str) -> Cluster {
-        let dir = tempfile::tempdir().expect("a directory for temporary files");
+        Cluster::start_in(&std::env::temp_dir(), count, jetstream)
+    }
+
+    /// So many servers whose files lie in a new directory within `parent`.
+    pub fn start_in(parent: &Path, count: usize, jetstream: &str) -> Cluster {
+        let dir = tempfile::tempdir_in(parent).expect("a directory for temporary files");
         let ports = free_ports(count * 2);
         let routes: Vec<String> =
             ports[count..].iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
