@@ -88,8 +88,8 @@ impl StreamConfig {
         ensure!(!self.servers.is_empty(), "journal.jetstream.servers is empty: name at least one");
         let usual = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
         ensure!(
-            !self.stream.is_empty() && self.stream.chars().all(usual),
-            "journal.jetstream.stream = {:?}: letters, digits, - and _ only",
+            (1..=64).contains(&self.stream.len()) && self.stream.chars().all(usual),
+            "journal.jetstream.stream = {:?}: letters, digits, - and _ only, 64 at the most",
             self.stream
         );
         ensure!(

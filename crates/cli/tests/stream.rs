@@ -6,7 +6,7 @@ mod servers;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::json;
 use servers::Cluster;
@@ -69,7 +69,7 @@ impl Place {
         }
         let errors = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || std::io::read_to_string(errors).unwrap());
-        Running { child, log: Some(log) }
+        Running { child, _stdout: stdout, log: Some(log) }
     }
 
     fn head(&self) -> u64 {
@@ -85,6 +85,8 @@ impl Place {
 
 struct Running {
     child: Child,
+    /// What is printed later must not meet a closed pipe.
+    _stdout: BufReader<ChildStdout>,
     log: Option<std::thread::JoinHandle<String>>,
 }
 

@@ -135,7 +135,15 @@ impl Stream for JetStream {
         let mut reached = after;
         loop {
             let (client, options) = (self.client.clone(), self.options.clone());
-            let batch = self.wait_for(async move { fetch(&client, &options, reached.next()).await });
+            let batch = self.wait_for(async move {
+                let began = Instant::now();
+                let batch = fetch(&client, &options, reached.next()).await;
+                if batch.is_err() {
+                    // As with offers: the caller's tries must not pass in an instant.
+                    tokio::time::sleep_until(began + options.patience / 10).await;
+                }
+                batch
+            });
             let batch = batch.map_err(|reason| TakeError::Away { reason })?;
             for Taken { position, message } in &batch.records {
                 if reached == after && *position > reached.next() {

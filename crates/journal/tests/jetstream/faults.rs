@@ -98,6 +98,12 @@ fn a_record_offered_again_after_a_lost_answer_is_stored_once_even_by_another_lea
             let leader = cluster.leader("jari");
             cluster.kill(leader);
         }
+        if kills == 3 {
+            // What they remember of keys must outlive all of them.
+            cluster.restart_all();
+            (0..3).for_each(|index| cluster.kill(index));
+            cluster.restart_all();
+        }
     });
     let forgetful = Forgetful { stream, between, last: None, offers: Vec::new() };
     let mut journal = open_on(forgetful, &dir.path().join("journal"));

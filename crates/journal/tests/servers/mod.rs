@@ -19,8 +19,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Starts the server, says its process id, and kills it when its standard input ends, as
-/// it does when the test's process is gone.
-const KEEPER: &str = r#""$0" -c "$1" & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null"#;
+/// it does when the test's process is gone. Unless told to keep them it removes the
+/// server's files then: nobody else is left who would.
+const KEEPER: &str = r#"
+"$0" -c "$1" & echo $!
+read -r word
+kill -9 $! 2>/dev/null
+[ "$word" = keep ] || { rm -rf "$1" "$2"; rmdir "$3" 2>/dev/null; }
+"#;
 
 /// Outside the range from which the system takes ports by itself, so that a server that is
 /// down for a while finds its port free.
@@ -88,6 +94,8 @@ impl Cluster {
             .args(["-c", KEEPER])
             .arg(nats_server())
             .arg(config)
+            .arg(self.dir.path().join(format!("s{index}")))
+            .arg(self.dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,7 +131,8 @@ impl Cluster {
         let killed = Command::new("kill").args(["-9", &server.process.to_string()]).status();
         assert!(killed.expect("kill runs").success());
         // The keeper ends with its input, and has nothing left to kill.
-        drop(server.keeper.stdin.take());
+        let mut keeper_input = server.keeper.stdin.take().expect("is piped");
+        keeper_input.write_all(b"keep\n").expect("the keeper listens");
         server.keeper.wait().expect("the keeper ends");
     }
 
@@ -154,7 +163,10 @@ impl Cluster {
             let login = async_nats::ConnectOptions::with_user_and_password("jari".into(), "secret".into());
             let client = login.connect(self.urls()).await.expect("connects");
             let subject = format!("$JS.API.{subject}");
-            for _ in 0..100 {
+            // Servers elect leaders in their own time, and announce it to nobody.
+            let mut again = tokio::time::interval(Duration::from_millis(100));
+            for _ in 0..300 {
+                again.tick().await;
                 let payload = question.to_string().into();
                 let Ok(answer) = client.request(subject.clone(), payload).await else { continue };
                 let answer: Value = serde_json::from_slice(&answer.payload).expect("is JSON");
