@@ -1,7 +1,7 @@
 //! The stream of a NATS JetStream cluster, as a [`Stream`](crate::Stream).
 //!
 //! What it does: connects, checks servers and stream before the first record
-//! ([`check`]), publishes each record under its key and waits for the acknowledgement,
+//! ([`SettingsError`]), publishes each record under its key and waits for the acknowledgement,
 //! and reads records back in large batches by position, without a consumer on the server:
 //! there is nothing to expire, to resume or to tidy up. The service keeps the order, the
 //! nodes keep the data: a stream that is lost is made anew from a node's files.
