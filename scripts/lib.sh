@@ -3,7 +3,8 @@
 # Where tools that are not part of Debian or Rust are kept.
 TOOLS="$PWD/target/tools"
 CARGO_DENY="$TOOLS/cargo-deny"
-export CARGO_DENY
+JARI_NATS_SERVER="$TOOLS/nats-server"
+export CARGO_DENY JARI_NATS_SERVER
 
 # step NAME COMMAND...: runs a step and says how long it took.
 step() {

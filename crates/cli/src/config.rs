@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
+use crate::stream::StreamConfig;
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,8 +45,10 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Journal {
-    /// Which backend; `file` is the one there is.
+    /// Which backend.
     pub kind: JournalKind,
+    /// The stream that the nodes share, of the backend `jetstream`.
+    pub jetstream: Option<StreamConfig>,
     /// Keep old segments as the audit trail, instead of removing what a snapshot covers.
     pub keep_all: bool,
     /// A segment's size in bytes.
@@ -57,6 +61,7 @@ impl Default for Journal {
     fn default() -> Self {
         Journal {
             kind: JournalKind::File,
+            jetstream: None,
             keep_all: true,
             segment_bytes_max: 64 << 20,
             snapshot_every_commands: 2_000_000,
@@ -68,8 +73,31 @@ impl Default for Journal {
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JournalKind {
-    /// Files in the data directory.
+    /// Files in the data directory: one machine alone.
     File,
+    /// A stream that several nodes share, and files in the data directory of each.
+    JetStream,
+}
+
+impl Journal {
+    fn check(&self) -> anyhow::Result<()> {
+        match (self.kind, &self.jetstream) {
+            (JournalKind::File, None) => Ok(()),
+            (JournalKind::JetStream, Some(stream)) => stream.check(),
+            (JournalKind::File, Some(_)) => {
+                anyhow::bail!("there is a table [journal.jetstream], but journal.kind is not \"jetstream\"")
+            }
+            (JournalKind::JetStream, None) => anyhow::bail!(
+                "journal.kind is \"jetstream\", but there is no table [journal.jetstream]: it names the \
+                 servers and this node's number"
+            ),
+        }
+    }
+
+    /// The stream, of a journal that has one.
+    pub fn stream(&self) -> anyhow::Result<&StreamConfig> {
+        self.jetstream.as_ref().context("journal.kind is not \"jetstream\": there is no stream")
+    }
 }
 
 /// Bounds on what is taken on at once.
@@ -122,6 +150,9 @@ impl Config {
         let mut config = Config::parse(&text).with_context(|| format!("in {}", path.display()))?;
         if let Some(dir) = path.parent() {
             config.data = dir.join(&config.data);
+            if let Some(stream) = &mut config.journal.jetstream {
+                stream.resolve(dir);
+            }
         }
         Ok(config)
     }
@@ -131,6 +162,7 @@ impl Config {
         let config: Config = toml::from_str(text)?;
         jiff::tz::TimeZone::get(&config.zone)
             .with_context(|| format!("zone = {:?} is no zone of the IANA database", config.zone))?;
+        config.journal.check()?;
         for partner in &config.partners {
             partner.check()?;
         }
@@ -160,6 +192,7 @@ impl Partner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::LoginConfig;
 
     #[test]
     fn one_line_is_a_whole_configuration() {
@@ -169,12 +202,41 @@ mod tests {
         assert!(config.journal.keep_all);
     }
 
+    fn stream(rest: &str) -> String {
+        format!(
+            "data = \"x\"\n[journal]\nkind = \"jetstream\"\n[journal.jetstream]\nservers = [\"a\"]\n{rest}"
+        )
+    }
+
+    #[test]
+    fn a_node_among_others_names_the_stream_and_itself() {
+        let config = Config::parse(&stream(
+            "node = 2\ntls_authority = \"ca.pem\"\nlogin = { credentials = \"jari.creds\" }\nsystem_login = { \
+             user = \"system\", password_file = \"secret\" }",
+        ))
+        .unwrap();
+        let mut stream = config.journal.stream().unwrap().clone();
+        stream.resolve(Path::new("/etc/jari"));
+        assert_eq!((stream.node, &*stream.stream, stream.replicas), (2, "jari", 3));
+        assert_eq!(stream.tls_authority.as_deref(), Some(Path::new("/etc/jari/ca.pem")));
+        assert!(matches!(
+            stream.login,
+            Some(LoginConfig::Credentials { credentials }) if credentials == Path::new("/etc/jari/jari.creds")
+        ));
+    }
+
     #[test]
     fn mistakes_are_named() {
         for (text, says) in [
             ("", "data"),
             ("data = \"x\"\nlissten = \"1.2.3.4:1\"", "lissten"),
             ("data = \"x\"\nzone = \"Asia/Soul\"", "Asia/Soul"),
+            ("data = \"x\"\n[journal]\nkind = \"jetstream\"", "no table [journal.jetstream]"),
+            ("data = \"x\"\n[journal.jetstream]\nnode = 1\nservers = [\"a\"]", "not \"jetstream\""),
+            (&stream("node = 0\nflush_trusted = true"), "counts from 1"),
+            (&stream("node = 1"), "not neither"),
+            (&stream("node = 1\nflush_trusted = true\nstream = \"a.b\""), "letters, digits"),
+            (&stream("node = 1\nflush_trusted = true\nlogin = { user = \"a\" }"), "login"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 3\nsecret_blake3 = \"\"", "from 16"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 16\nsecret_blake3 = \"zz\"", "hexadecimal"),
         ] {

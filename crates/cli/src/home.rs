@@ -5,6 +5,7 @@
 //! journal/      the records, in segments
 //! snapshots/    the state at some position, to start from
 //! vault.redb    people's keys, staff
+//! stream        the name of the stream that the journal follows, if it follows one
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -12,14 +13,14 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use jari_core::time::Date;
-use jari_journal::{FileJournal, FileOptions};
+use jari_journal::{FileJournal, FileOptions, Position, StdDisk};
 use jari_node::snapshots::Snapshots;
 use jari_node::{Clock, Engine, EngineOptions, SystemClock};
 use jari_wire::keys::KeyRing;
 
-use crate::config::Journal;
+use crate::config::{self, JournalKind};
 
 /// A data directory.
 #[derive(Clone, Debug)]
@@ -81,16 +82,88 @@ impl Home {
     }
 
     /// The engine on this directory's journal, with the state recovered.
-    pub fn engine(&self, settings: &Journal) -> anyhow::Result<Engine> {
-        let mut options = FileOptions::new(self.journal());
-        options.keep_all = settings.keep_all;
-        options.segment_bytes_max = settings.segment_bytes_max;
-        let (journal, found) = FileJournal::open(options)?;
-        tracing::info!(?found, "journal opened");
+    pub fn engine(&self, settings: &config::Journal) -> anyhow::Result<Engine> {
+        let (journal, engine_options) = self.journal_of(settings)?;
         let snapshot = Snapshots::open(&self.snapshots())?.newest()?;
-        let (engine, recovered) = Engine::recover(Box::new(journal), snapshot, EngineOptions::default())?;
+        let (engine, recovered) = Engine::recover(journal, snapshot, engine_options)?;
         tracing::info!(?recovered, "state recovered");
         Ok(engine)
+    }
+
+    fn journal_of(
+        &self,
+        settings: &config::Journal,
+    ) -> anyhow::Result<(Box<dyn jari_journal::Journal>, EngineOptions)> {
+        let files = self.file_options(settings);
+        if let JournalKind::JetStream = settings.kind {
+            let stream = settings.stream()?;
+            let bytes = random()?;
+            let (life, _) = bytes.split_first_chunk().expect("there are more than four");
+            // 0 means that only this node writes.
+            let life = u32::from_le_bytes(*life).max(1);
+            let options = EngineOptions { node: stream.node, life, ..EngineOptions::default() };
+            return Ok((Box::new(stream.open(self, files)?), options));
+        }
+        if let Some(stream) = self.stream_followed()? {
+            bail!(
+                "the journal in {} follows the stream {stream}, and other nodes share it: nothing may be \
+                 written to it alone; serve it with journal.kind = \"jetstream\"",
+                self.dir.display()
+            );
+        }
+        let (journal, found) = FileJournal::open(files)?;
+        tracing::info!(?found, "journal opened");
+        Ok((Box::new(journal), EngineOptions::default()))
+    }
+
+    /// How the files of the journal are kept.
+    pub fn file_options(&self, settings: &config::Journal) -> FileOptions {
+        FileOptions {
+            keep_all: settings.keep_all,
+            segment_bytes_max: settings.segment_bytes_max,
+            ..FileOptions::new(self.journal())
+        }
+    }
+
+    /// Whether the file `keys` is there.
+    pub fn has_keys(&self) -> bool {
+        self.dir.join("keys").exists()
+    }
+
+    /// The stream that the journal follows, if it follows one.
+    fn stream_followed(&self) -> anyhow::Result<Option<String>> {
+        let path = self.dir.join("stream");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Some(text.trim().into()))
+    }
+
+    /// Makes sure that this directory's journal, whose files end at `head`, is the one of a
+    /// stream; an empty one becomes it.
+    pub fn claim_for_stream(&self, stream: &str, head: Position) -> anyhow::Result<()> {
+        match self.stream_followed()? {
+            Some(followed) if followed == stream => Ok(()),
+            Some(followed) => bail!(
+                "the journal in {} follows the stream {followed}, not {stream}: put the right name into the \
+                 configuration, or use another data directory",
+                self.dir.display()
+            ),
+            None if head == Position::ZERO => self.mark_stream(stream),
+            None => bail!(
+                "the journal in {} was kept by one machine alone: `jari journal rebuild stream` puts it into \
+                 the stream, then every node can follow it",
+                self.dir.display()
+            ),
+        }
+    }
+
+    /// Remembers that the journal follows a stream.
+    pub fn mark_stream(&self, stream: &str) -> anyhow::Result<()> {
+        let path = self.dir.join("stream");
+        jari_journal::replace_file(&StdDisk, &path, format!("{stream}\n").as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn write_keys(&self, keys: &KeyRing) -> anyhow::Result<()> {

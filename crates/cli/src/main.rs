@@ -12,6 +12,7 @@ mod import;
 mod load;
 mod metrics;
 mod service;
+mod stream;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -31,6 +32,7 @@ pub struct Service {
     /// The site.
     pub site: Arc<Site>,
     node: Node,
+    terminate: Signal,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -39,6 +41,8 @@ impl Service {
     /// Brings a service up. The engine is given, so that a demo can fill it first.
     pub async fn start(config: &Config, home: &Home, engine: Engine) -> anyhow::Result<Service> {
         check_connections(config.limits.connections_max);
+        // Before anybody hears that the service is there: whoever does may want to end it.
+        let terminate = signal(SignalKind::terminate())?;
         let keys = home.keys()?;
         let node_options = NodeOptions {
             mailbox_max: config.limits.mailbox_max,
@@ -64,16 +68,15 @@ impl Service {
         };
         let server = tokio::spawn(jari_web::serve(Arc::clone(&site), listener, options, stopped));
         let first_password = first.map(|first| first.password);
-        Ok(Service { address, first_password, site, node, stop, server })
+        Ok(Service { address, first_password, site, node, terminate, stop, server })
     }
 
     /// Serves until a signal comes or the node ends by itself.
-    pub async fn until_stopped(&self) -> anyhow::Result<()> {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    pub async fn until_stopped(&mut self) -> anyhow::Result<()> {
         let node = self.node.handle();
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            _ = self.terminate.recv() => {}
             () = node.stopped() => {}
         }
         Ok(())

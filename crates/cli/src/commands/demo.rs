@@ -67,7 +67,7 @@ impl Demo {
         let now = SystemClock.now();
         let country = country::make(&mut engine, &keys, now, self.opens_in * 1000, self.pace())?;
         let past_people = engine.read(|state| state.data().rooms[&country::ROOM].issued);
-        let service = Service::start(&config, &home, engine).await?;
+        let mut service = Service::start(&config, &home, engine).await?;
         self.greet(&service, &country, now.0);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let crowd = tokio::spawn(crowd::run(

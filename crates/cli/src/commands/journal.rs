@@ -1,4 +1,4 @@
-//! `jari journal`: look into a journal without changing it.
+//! `jari journal`: look into a journal without changing it, or make anew what was lost.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,12 +11,42 @@ use jari_node::snapshots::Snapshots;
 use jari_wire::{record, snapshot};
 
 use super::draw::hex;
+use crate::config::Config;
+use crate::home::Home;
 
 /// What can be asked of a journal.
 #[derive(Subcommand)]
 pub enum JournalCommand {
     /// Walk a journal, check every record and hash, and replay it
     Verify(Verify),
+    /// Make the stream anew from a node's files, or a node's files from the stream
+    #[command(subcommand)]
+    Rebuild(Rebuild),
+}
+
+/// What is made anew. Nothing is ever written over: the target must be empty.
+#[derive(Subcommand)]
+pub enum Rebuild {
+    /// Put every record of this node's files into an empty stream
+    ///
+    /// No node may run. Choose the node whose journal reaches furthest (`jari journal verify`
+    /// says how far). Also the way from one machine to several: the journal of one machine
+    /// becomes the stream that further nodes follow. Reads the stream afterwards and compares
+    /// every byte.
+    Stream(RebuildFrom),
+    /// Make this node's files from the stream
+    ///
+    /// The data directory must hold the service's file `keys`, and no records. Verifies the
+    /// chain afterwards.
+    Files(RebuildFrom),
+}
+
+/// Where stream and files are.
+#[derive(Args)]
+pub struct RebuildFrom {
+    /// The configuration file of the node
+    #[arg(long)]
+    config: PathBuf,
 }
 
 /// Walks the journal of a data directory (or a journal directory itself) read-only: every
@@ -37,8 +67,38 @@ pub struct Verify {
 impl JournalCommand {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let JournalCommand::Verify(verify) = self;
-        verify.run()
+        match self {
+            JournalCommand::Verify(verify) => verify.run(),
+            JournalCommand::Rebuild(rebuild) => rebuild.run(),
+        }
+    }
+}
+
+impl Rebuild {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let (Rebuild::Stream(RebuildFrom { config }) | Rebuild::Files(RebuildFrom { config })) = &self;
+        let config = Config::read(config)?;
+        let stream = config.journal.stream()?;
+        let home = Home::open(&config.data)?;
+        anyhow::ensure!(
+            home.has_keys(),
+            "{} has no file `keys`: bring it from another node or the backup first; without it, tickets and \
+             contacts that were given out cannot be read",
+            config.data.display()
+        );
+        let files = home.file_options(&config.journal);
+        if let Rebuild::Stream(_) = self {
+            let (first, last) = stream.rebuild_stream(&home, files)?;
+            println!("stream        {}", stream.stream);
+            println!("records       {} ({first} to {last})", last.0 + 1 - first.0);
+            println!("compared      every byte is the same in files and stream");
+        } else {
+            let summary = stream.rebuild_files(&home, files)?;
+            println!("records       {} ({} to {})", summary.records, summary.first, summary.head);
+            println!("chain hash    {}", summary.chain);
+            println!("verified      the chain is whole; `jari journal verify` replays it, too");
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

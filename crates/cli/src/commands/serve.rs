@@ -35,7 +35,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     // The keys come first: a journal must never be made without them.
     home.keys()?;
     let engine = home.engine(&config.journal)?;
-    let service = Service::start(config, &home, engine).await?;
+    let mut service = Service::start(config, &home, engine).await?;
     println!("listening on http://{}", service.address);
     if let Some(password) = &service.first_password {
         println!("operator password: {password}");

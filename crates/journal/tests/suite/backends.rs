@@ -2,12 +2,17 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use jari_journal::jetstream::JetStream;
+use jari_journal::replicated::CaughtUp;
 use jari_journal::{
-    Chain, Entry, FaultyDisk, FileJournal, FileOptions, Journal, MemoryOptions, MemoryStream, Position,
-    ReadError, Recovery,
+    AppendError, Chain, Entry, FaultyDisk, FaultyStream, FileJournal, FileOptions, Journal, MemoryOptions,
+    MemoryStream, Position, ReadError, Recovery, ReplicatedJournal, ReplicatedOptions, Stream,
 };
+
+use crate::servers::Cluster;
 
 pub const RECORD_BYTES_MAX: usize = 2000;
 
@@ -89,6 +94,92 @@ impl Backend for Faulty {
     }
 }
 
+/// A stream in memory and one node's files on a faulty disk.
+pub struct Replicated {
+    pub stream: FaultyStream,
+    pub disk: FaultyDisk,
+    pub lives: u64,
+}
+
+pub fn replicated() -> Replicated {
+    Replicated { stream: FaultyStream::new(RECORD_BYTES_MAX + 100), disk: FaultyDisk::new(1), lives: 0 }
+}
+
+impl Replicated {
+    /// Another node on the same stream.
+    pub fn neighbour(&self, number: u64) -> Replicated {
+        let (stream, disk) = (self.stream.clone(), FaultyDisk::new(number));
+        Replicated { stream, disk, lives: number << 32 }
+    }
+
+    pub fn open_node(&mut self) -> ReplicatedJournal<FaultyStream> {
+        self.lives += 1;
+        let stream = self.stream.clone();
+        open_node(&self.disk, stream, self.lives).expect("opens").0
+    }
+}
+
+pub fn open_node<S: Stream>(
+    disk: &FaultyDisk,
+    stream: S,
+    life: u64,
+) -> Result<(ReplicatedJournal<S>, CaughtUp), jari_journal::replicated::ReplicatedOpenError> {
+    let options = ReplicatedOptions { life, tries_max: 5 };
+    ReplicatedJournal::open_on(Arc::new(disk.clone()), stream, small_options("/j"), options)
+}
+
+impl Backend for Replicated {
+    fn open(&mut self) -> Box<dyn Journal> {
+        Box::new(self.open_node())
+    }
+
+    fn leave_room(&mut self, bytes: Option<u64>) -> bool {
+        self.stream.limit_room(bytes);
+        true
+    }
+}
+
+/// A stream of its own on three real servers, which all tests of this binary share, and a
+/// node's files on the real disk.
+pub struct OnRealServers {
+    cluster: &'static Cluster,
+    stream: String,
+    dir: tempfile::TempDir,
+    lives: u64,
+}
+
+pub fn on_real_servers() -> OnRealServers {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    static STREAMS: AtomicU64 = AtomicU64::new(0);
+    let cluster = CLUSTER.get_or_init(Cluster::start);
+    let stream = format!("suite{}", STREAMS.fetch_add(1, Ordering::Relaxed));
+    let dir = tempfile::tempdir().expect("a directory for temporary files");
+    OnRealServers { cluster, stream, dir, lives: 0 }
+}
+
+impl Backend for OnRealServers {
+    fn open(&mut self) -> Box<dyn Journal> {
+        self.lives += 1;
+        let stream = JetStream::connect(self.cluster.options(&self.stream)).expect("the stream is good");
+        let options = ReplicatedOptions { life: self.lives, tries_max: 60 };
+        let files = small_options(self.dir.path().join("journal"));
+        Box::new(ReplicatedJournal::open(stream, files, options).expect("opens").0)
+    }
+
+    fn leave_room(&mut self, bytes: Option<u64>) -> bool {
+        // What the service adds to a record: its key, its subject, its own header.
+        const ADDED_BYTES: u64 = 200;
+        let info = self.cluster.api(&format!("STREAM.INFO.{}", self.stream), serde_json::json!({}));
+        let used = info["state"]["bytes"].as_u64().expect("it says how many");
+        let usual = self.cluster.options(&self.stream).stream_bytes_max;
+        let mut config = info["config"].clone();
+        config["max_bytes"] = bytes.map_or(usual.into(), |room| (used + room + ADDED_BYTES).into());
+        let updated = self.cluster.api(&format!("STREAM.UPDATE.{}", self.stream), config);
+        assert!(updated.get("error").is_none(), "{updated}");
+        true
+    }
+}
+
 pub fn open_on(disk: &FaultyDisk, options: FileOptions) -> (FileJournal, Recovery) {
     FileJournal::open_on(Arc::new(disk.clone()), options).expect("opens")
 }
@@ -113,9 +204,17 @@ pub fn settle(journal: &mut dyn Journal) -> Vec<Owned> {
     delivered
 }
 
+/// Appends all and settles, between them too where the journal asks for it.
 pub fn append_and_settle(journal: &mut dyn Journal, payloads: &[Vec<u8>]) -> Vec<Owned> {
-    payloads.iter().for_each(|payload| journal.append(payload).expect("is taken"));
-    settle(journal)
+    let mut delivered = Vec::new();
+    for payload in payloads {
+        if let Err(AppendError::SettleFirst { .. }) = journal.append(payload) {
+            delivered.extend(settle(journal));
+            journal.append(payload).expect("is taken");
+        }
+    }
+    delivered.extend(settle(journal));
+    delivered
 }
 
 pub fn try_read(journal: &dyn Journal, after: u64) -> Result<Vec<Owned>, ReadError> {

@@ -1,0 +1,196 @@
+//! The part of the configuration that says which stream the nodes of a service share, and
+//! the way from it to an open journal.
+//!
+//! It must never open a journal on a stream that the data directory does not belong to.
+//! Start reading at [`StreamConfig`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use jari_journal::jetstream::{Flush, JetStream, JetStreamOptions, Login};
+use jari_journal::replicated::{rebuild_files, rebuild_stream};
+use jari_journal::{
+    FileJournal, FileOptions, Journal, Position, ReplicatedJournal, ReplicatedOptions, VerifySummary,
+};
+use jari_node::{Clock, SystemClock};
+use serde::Deserialize;
+
+use crate::home::{Home, random};
+
+/// The largest record a node writes: a full batch and one command beyond it.
+const RECORD_BYTES_NEEDED: usize = 400 * 1024;
+/// An offer, and every question, is tried so often. The shortest try lasts half a second,
+/// the longest five: the writer waits through an outage of half a minute to five minutes,
+/// while everybody may read, before the process ends.
+const TRIES_MAX: u32 = 60;
+/// Longer than all tries together, with room for a slow restart of the servers.
+const KEYS_REMEMBERED: Duration = Duration::from_secs(15 * 60);
+
+/// `[journal.jetstream]`: the stream of a NATS JetStream cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// This node's number, from 1: each node has its own.
+    pub node: u16,
+    /// Addresses of the servers, like `nats://10.0.0.1:4222`.
+    pub servers: Vec<String>,
+    /// The stream's name, the same for every node of a service.
+    #[serde(default = "default_stream")]
+    pub stream: String,
+    /// How many servers keep the stream.
+    #[serde(default = "default_replicas")]
+    pub replicas: u32,
+    /// Room of the stream in bytes; without it, as much as the servers have.
+    pub stream_bytes_max: Option<i64>,
+    /// How to log in to the account that holds the stream; nobody without it.
+    pub login: Option<LoginConfig>,
+    /// How to log in to the servers' system account, which shows whether they flush.
+    pub system_login: Option<LoginConfig>,
+    /// Whoever runs the servers answers for `sync_interval: always`; nothing is checked.
+    #[serde(default)]
+    pub flush_trusted: bool,
+    /// Certificates of the authority that signed the servers', PEM. TLS is required then.
+    pub tls_authority: Option<PathBuf>,
+}
+
+/// One login: a credentials file, or a user and a file that holds the password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+pub enum LoginConfig {
+    /// A credentials file.
+    Credentials {
+        /// Where it is.
+        credentials: PathBuf,
+    },
+    /// A user with a password.
+    User {
+        /// The user's name.
+        user: String,
+        /// A file that holds the password and nothing else.
+        password_file: PathBuf,
+    },
+}
+
+fn default_stream() -> String {
+    "jari".into()
+}
+
+fn default_replicas() -> u32 {
+    3
+}
+
+impl StreamConfig {
+    /// Checks what can be checked without servers.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.node > 0, "journal.jetstream.node counts from 1; each node has its own");
+        ensure!(!self.servers.is_empty(), "journal.jetstream.servers is empty: name at least one");
+        let usual = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        ensure!(
+            (1..=64).contains(&self.stream.len()) && self.stream.chars().all(usual),
+            "journal.jetstream.stream = {:?}: letters, digits, - and _ only, 64 at the most",
+            self.stream
+        );
+        ensure!(
+            self.flush_trusted != self.system_login.is_some(),
+            "journal.jetstream: give system_login, so that it is checked that the servers flush before they \
+             acknowledge, or say flush_trusted = true and answer for it; not both, not neither"
+        );
+        Ok(())
+    }
+
+    /// Relative paths count from `dir`.
+    pub fn resolve(&mut self, dir: &Path) {
+        for login in [&mut self.login, &mut self.system_login].into_iter().flatten() {
+            let (LoginConfig::Credentials { credentials: path }
+            | LoginConfig::User { password_file: path, .. }) = login;
+            *path = dir.join(&*path);
+        }
+        self.tls_authority = self.tls_authority.take().map(|path| dir.join(path));
+    }
+
+    fn options(&self, create_at: Option<Position>) -> anyhow::Result<JetStreamOptions> {
+        let clock = Arc::new(|| SystemClock.now().0);
+        let login = self.login.as_ref().map_or(Ok(Login::Nobody), LoginConfig::login)?;
+        let flush = match &self.system_login {
+            Some(login) => Flush::Checked(login.login()?),
+            None => Flush::Trusted,
+        };
+        Ok(JetStreamOptions {
+            login,
+            flush,
+            tls_authority: self.tls_authority.clone(),
+            replicas: self.replicas,
+            stream_bytes_max: self.stream_bytes_max.unwrap_or(-1),
+            keys_remembered: KEYS_REMEMBERED,
+            create_at,
+            ..JetStreamOptions::new(self.servers.clone(), &self.stream, clock)
+        })
+    }
+
+    /// A journal of a data directory on this stream. The first node of a service makes the
+    /// stream; a node that has records never does.
+    pub fn open(&self, home: &Home, files: FileOptions) -> anyhow::Result<ReplicatedJournal<JetStream>> {
+        let (_, head) = ends_of(&files)?;
+        home.claim_for_stream(&self.stream, head)?;
+        let create_at = (head == Position::ZERO).then_some(Position(1));
+        let stream = JetStream::connect(self.options(create_at)?)?;
+        let (journal, found) = ReplicatedJournal::open(stream, files, replicated_options()?)?;
+        tracing::info!(?found, "journal opened, and brought up to the stream");
+        let bytes_max = journal.record_bytes_max();
+        ensure!(
+            bytes_max >= RECORD_BYTES_NEEDED,
+            "the servers take messages of {bytes_max} bytes, and a record may need {RECORD_BYTES_NEEDED}: raise \
+             `max_payload` in their configuration"
+        );
+        Ok(journal)
+    }
+
+    /// Makes the stream from a directory's files; gives its first and last position.
+    pub fn rebuild_stream(&self, home: &Home, files: FileOptions) -> anyhow::Result<(Position, Position)> {
+        let (first, head) = ends_of(&files)?;
+        ensure!(head > Position::ZERO, "{} holds no records", files.dir.display());
+        let mut stream = JetStream::connect(self.options(Some(first))?)?;
+        let ends = rebuild_stream(files, &mut stream, replicated_options()?)?;
+        home.mark_stream(&self.stream)?;
+        Ok(ends)
+    }
+
+    /// Makes a directory's files from the stream.
+    pub fn rebuild_files(&self, home: &Home, files: FileOptions) -> anyhow::Result<VerifySummary> {
+        let stream = JetStream::connect(self.options(None)?)?;
+        let summary = rebuild_files(files, stream, replicated_options()?)?;
+        home.mark_stream(&self.stream)?;
+        Ok(summary)
+    }
+}
+
+impl LoginConfig {
+    fn login(&self) -> anyhow::Result<Login> {
+        Ok(match self {
+            LoginConfig::Credentials { credentials } => Login::Credentials(credentials.clone()),
+            LoginConfig::User { user, password_file } => {
+                let password = std::fs::read_to_string(password_file)
+                    .with_context(|| format!("cannot read {}", password_file.display()))?;
+                Login::Password { user: user.clone(), password: password.trim_end().into() }
+            }
+        })
+    }
+}
+
+/// Another life for each opening.
+fn replicated_options() -> anyhow::Result<ReplicatedOptions> {
+    let bytes = random()?;
+    let (life, _) = bytes.split_first_chunk().expect("there are more than eight");
+    Ok(ReplicatedOptions { life: u64::from_le_bytes(*life), tries_max: TRIES_MAX })
+}
+
+/// The first and last position of a directory's files; nothing is made.
+fn ends_of(files: &FileOptions) -> anyhow::Result<(Position, Position)> {
+    if !files.dir.exists() {
+        return Ok((Position(1), Position::ZERO));
+    }
+    let (journal, _) = FileJournal::open(files.clone())?;
+    Ok((journal.first(), journal.head().0))
+}
