@@ -94,7 +94,7 @@ fn a_number_of_the_open_room_that_is_given_twice_is_a_fault_at_once() {
 fn the_same_seed_kills_at_the_same_moments_and_at_every_kind() {
     let moments = |seed| {
         let mut plan = Plan::new(seed);
-        (0..60).map(|_| plan.next()).collect::<Vec<Moment>>()
+        (0..60).map(|_| plan.next_moment()).collect::<Vec<Moment>>()
     };
     assert_eq!(moments(1), moments(1));
     assert_ne!(moments(1), moments(2));

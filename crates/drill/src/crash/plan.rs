@@ -1,7 +1,7 @@
 //! When the service is killed: drawn from the seed, one moment after another.
 //!
 //! Must never depend on what the service does, but for how long it has taken to start so far.
-//! Start at [`Plan::next`].
+//! Start at [`Plan::next_moment`].
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Plan {
     }
 
     /// The next kill of a service that is up.
-    pub fn next(&mut self) -> Moment {
+    pub fn next_moment(&mut self) -> Moment {
         match self.random.below(10) {
             0..=3 => Moment::UnderLoad(Duration::from_millis(50 + self.random.below(900) as u64)),
             4..=6 => Moment::AfterBurst(1 + self.random.below(200) as u64),

@@ -47,6 +47,8 @@ const VERIFY_EVERY: u64 = 5;
 /// The quota that the operator's changes count up from.
 const QUOTA: u32 = 1_000_000;
 const HOUR_MS: u32 = 3_600_000;
+/// What is going on when a start is killed before its end.
+pub const ON_THE_WAY_UP: &str = "on its way up";
 
 /// A kill and what came of it.
 #[derive(Debug, Clone)]
@@ -175,7 +177,7 @@ impl<'a> Rounds<'a> {
     }
 
     async fn round(&mut self, begun: Instant) -> anyhow::Result<()> {
-        let moment = self.plan.next();
+        let moment = self.plan.next_moment();
         self.wait_for(moment).await;
         self.kill(begun, moment.word())?;
         self.plant()?;
@@ -184,7 +186,7 @@ impl<'a> Rounds<'a> {
         {
             self.service.begin_restart()?;
             tokio::time::sleep(after).await;
-            self.kill(begun, "on its way up")?;
+            self.kill(begun, ON_THE_WAY_UP)?;
         }
         if let Some(mut random) = self.plan.next_torn() {
             let journal = self.service.data_dir().join("journal");

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     CrashOptions,
-    rounds::{Kill, Outcome},
+    rounds::{Kill, ON_THE_WAY_UP, Outcome},
     verdicts::{judge, kills_during, ready_times},
 };
 use crate::report::{Figure, Line, Mode, Plot, PlotKind, Report, TimeAxis, Tone, commit, machine};
@@ -37,98 +37,55 @@ pub fn report(options: &CrashOptions, started_at: &str, outcome: &Outcome) -> Re
     }
 }
 
+/// A count that is shown: key, value, unit, note, place among the headlines.
+type Count = (&'static str, u64, &'static str, &'static str, u8);
+
 fn figures(outcome: &Outcome) -> BTreeMap<String, Figure> {
+    let counts = kill_counts(outcome).into_iter().chain(crowd_counts(outcome));
+    let figure = |(key, value, unit, note, place): Count| {
+        (key.to_string(), Figure::count(value, unit, note).headline(place))
+    };
+    let mut figures: BTreeMap<String, Figure> = counts.map(figure).collect();
     let times = ready_times(outcome);
-    let at = |part: f64| times.get((times.len() as f64 * part) as usize).copied().unwrap_or_default();
-    let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
-    let (numbers, places, changes) = outcome.known;
-    let counted = &outcome.counted;
+    let ms = |time: Option<&Duration>| time.copied().unwrap_or_default().as_secs_f64() * 1_000.0;
+    let median = Figure::new(ms(times.get(times.len() / 2)), "ms", "From starting it again to ready, median");
+    figures.insert("ready_p50_ms".into(), median.headline(5));
+    figures.insert("ready_max_ms".into(), Figure::new(ms(times.last()), "ms", "The longest of them"));
+    figures.insert("took_s".into(), Figure::new(outcome.took.as_secs_f64(), "s", "All kills"));
+    figures
+}
+
+fn kill_counts(outcome: &Outcome) -> [Count; 8] {
     let kills = |during: &'static str| kills_during(outcome, during).count() as u64;
-    let found = &outcome.found;
-    let all = [
-        ("kills", Figure::count(outcome.kills.len() as u64, "", "Kills").headline(1)),
-        ("kills_under_load", Figure::count(kills("under load"), "", "Kills at any moment under load")),
-        (
-            "kills_after_a_burst",
-            Figure::count(kills("after a burst"), "", "Kills right after a number of answers"),
-        ),
-        (
-            "kills_in_a_snapshot",
-            Figure::count(kills("in a snapshot"), "", "Kills aimed at the writing of a snapshot"),
-        ),
-        (
-            "kills_on_its_way_up",
-            Figure::count(kills("on its way up"), "", "Kills during start-up and recovery"),
-        ),
-        (
-            "snapshots_cut",
-            Figure::count(outcome.snapshots_cut, "", "Kills after which a half-written snapshot lay there"),
-        ),
-        ("torn", Figure::count(outcome.torn, "", "Restarts that found a write cut off behind the last seal")),
-        (
-            "out_at_kills",
-            Figure::count(
-                out_at_kills(&outcome.kills),
-                "",
-                "Requests that were out at the moment of a kill, all together",
-            ),
-        ),
-        (
-            "answered",
-            Figure::count(counted.answered, "requests", "Requests with a definite answer").headline(2),
-        ),
-        (
-            "refused",
-            Figure::count(
-                counted.refused,
-                "requests",
-                "Definite answers that were refusals, such as a full slot",
-            ),
-        ),
-        (
-            "unanswered",
-            Figure::count(
-                counted.unanswered,
-                "requests",
-                "Requests without an answer, sent again with the same key",
-            ),
-        ),
-        (
-            "answered_again",
-            Figure::count(
-                counted.asked_again,
-                "requests",
-                "Requests answered after they had been sent again",
-            )
-            .headline(3),
-        ),
-        ("visitors", Figure::count(u64::from(outcome.visitors), "people", "People who came")),
-        ("numbers", Figure::count(numbers, "", "Numbers in line that were acknowledged")),
-        ("places", Figure::count(places, "", "Holds and bookings that were acknowledged")),
-        ("changes", Figure::count(changes, "", "Operator's changes that were acknowledged")),
-        (
-            "checked",
-            Figure::count(
-                found.tickets + found.bookings + found.contacts + found.repeats,
-                "",
-                "Answers read back by the auditor",
-            )
-            .headline(4),
-        ),
-        ("verified", Figure::count(outcome.verified, "", "Times that the journal was verified")),
-        (
-            "ready_p50_ms",
-            Figure::new(ms(at(0.5)), "ms", "From the start of the process to its first ready, median")
-                .headline(5),
-        ),
-        (
-            "ready_max_ms",
-            Figure::new(ms(times.last().copied().unwrap_or_default()), "ms", "The longest of them"),
-        ),
-        ("data_bytes", Figure::count(outcome.data_bytes, "bytes", "The data directory at the end")),
-        ("took_s", Figure::new(outcome.took.as_secs_f64(), "s", "The whole run")),
-    ];
-    all.into_iter().map(|(key, figure)| (key.to_string(), figure)).collect()
+    [
+        ("kills", outcome.kills.len() as u64, "", "Kills", 1),
+        ("kills_under_load", kills("under load"), "", "Kills at any moment under load", 0),
+        ("kills_after_a_burst", kills("after a burst"), "", "Kills right after a number of answers", 0),
+        ("kills_in_a_snapshot", kills("in a snapshot"), "", "Kills aimed at the writing of a snapshot", 0),
+        ("kills_on_its_way_up", kills(ON_THE_WAY_UP), "", "Kills during start-up and recovery", 0),
+        ("snapshots_cut", outcome.snapshots_cut, "", "Kills that left a snapshot half-written", 0),
+        ("torn", outcome.torn, "", "Restarts that found a write cut off behind the last seal", 0),
+        ("out_at_kills", out_at_kills(&outcome.kills), "", "Requests that were out at a kill, in all", 0),
+    ]
+}
+
+fn crowd_counts(outcome: &Outcome) -> [Count; 11] {
+    let (numbers, places, changes) = outcome.known;
+    let (counted, found) = (&outcome.counted, &outcome.found);
+    let checked = found.tickets + found.bookings + found.contacts + found.repeats;
+    [
+        ("answered", counted.answered, "requests", "Requests with a definite answer", 2),
+        ("refused", counted.refused, "requests", "Of these, refusals, such as a full slot", 0),
+        ("unanswered", counted.unanswered, "requests", "Sent, not answered, and sent again", 0),
+        ("answered_again", counted.asked_again, "requests", "Answered after they were sent again", 3),
+        ("visitors", u64::from(outcome.visitors), "people", "People who came", 0),
+        ("numbers", numbers, "", "Numbers in line that were acknowledged", 0),
+        ("places", places, "", "Holds and bookings that were acknowledged", 0),
+        ("changes", changes, "", "Operator's changes that were acknowledged", 0),
+        ("checked", checked, "", "Answers read back by the auditor", 4),
+        ("verified", outcome.verified, "", "Times that the journal was verified", 0),
+        ("data_bytes", outcome.data_bytes, "bytes", "The data directory at the end", 0),
+    ]
 }
 
 fn out_at_kills(kills: &[Kill]) -> u64 {

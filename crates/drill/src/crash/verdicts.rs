@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     disk::DiskOutcome,
-    rounds::{Kill, Outcome},
+    rounds::{Kill, ON_THE_WAY_UP, Outcome},
 };
 use crate::{
     live::auditor::Faults,
@@ -59,14 +59,32 @@ pub fn judge(kills_wanted: u64, outcome: &Outcome) -> Vec<Verdict> {
         },
         outcome.verify_faults.is_empty() && outcome.verified > 0,
     );
-    let twice = verdict(
+    let mut verdicts = vec![lost, repeats, settled, journal, twice(outcome), sums(outcome), ready(outcome)];
+    verdicts.push(killed(kills_wanted, outcome));
+    verdicts.extend(outcome.disks.iter().filter(|disk| disk.untried.is_none()).flat_map(full_disk));
+    if !outcome.disks.is_empty() && outcome.disks.iter().all(|disk| disk.untried.is_some()) {
+        let measured = "no disk could be filled on this machine".to_string();
+        verdicts.push(verdict("A full disk", Promise::P1, "tried in one way at least", measured, false));
+    }
+    verdicts
+}
+
+fn twice(outcome: &Outcome) -> Verdict {
+    let found = &outcome.found;
+    let checked = found.tickets + found.bookings + found.changes;
+    let heard = found.unanswered == 0 && outcome.stayed_down.is_none();
+    verdict(
         "Nothing given twice",
         Promise::P2,
         "no number, place or change twice; nobody has two bookings",
         format!("{} twice of {checked} read back; {}", found.twice.count, first(&found.twice)),
         found.twice.count == 0 && checked > 0 && heard,
-    );
-    let sums = verdict(
+    )
+}
+
+fn sums(outcome: &Outcome) -> Verdict {
+    let (found, last) = (&outcome.found, &outcome.last);
+    verdict(
         "Places add up, and to what people were told",
         Promise::P2,
         "every slot after every restart; exactly, once no question is open",
@@ -78,15 +96,7 @@ pub fn judge(kills_wanted: u64, outcome: &Outcome) -> Vec<Verdict> {
             first(&found.sums)
         ),
         found.sums.count == 0 && last.slots > 0,
-    );
-    let mut verdicts =
-        vec![lost, repeats, settled, journal, twice, sums, ready(outcome), killed(kills_wanted, outcome)];
-    verdicts.extend(outcome.disks.iter().filter(|disk| disk.untried.is_none()).flat_map(full_disk));
-    if !outcome.disks.is_empty() && outcome.disks.iter().all(|disk| disk.untried.is_some()) {
-        let measured = "no disk could be filled on this machine".to_string();
-        verdicts.push(verdict("A full disk", Promise::P1, "tried in one way at least", measured, false));
-    }
-    verdicts
+    )
 }
 
 /// What a disk without room did to the service.
@@ -165,18 +175,20 @@ fn ready(outcome: &Outcome) -> Verdict {
 /// The faults really happened.
 fn killed(kills_wanted: u64, outcome: &Outcome) -> Verdict {
     let kills = outcome.kills.len() as u64;
-    let open = outcome.kills.iter().filter(|kill| kill.in_flight > 0).count();
+    // On its way up nobody can have asked it anything.
+    let up = kills - kills_during(outcome, ON_THE_WAY_UP).count() as u64;
+    let out = outcome.kills.iter().filter(|kill| kill.in_flight > 0).count();
     let measured = format!(
-        "{kills} kills, {open} of them with requests out, {} on the way up, {} in the middle of a snapshot, {} with a torn write",
-        kills_during(outcome, "on its way up").count(),
+        "{kills} kills, {out} of them with requests out, {} on the way up, {} in the middle of a snapshot, {} with a torn write",
+        kills - up,
         outcome.snapshots_cut,
         outcome.torn,
     );
-    let pass = kills >= kills_wanted && open as u64 * 2 > kills;
+    let pass = kills >= kills_wanted && out as u64 * 2 > up;
     verdict(
         "The kills hit a service at work",
         Promise::P1,
-        "all kills, most of them with requests out",
+        "all kills; requests were out at most of those while it was up",
         measured,
         pass,
     )
