@@ -45,7 +45,8 @@ pub fn run(bytes: &[u8]) {
         }
     };
     let source = Source::Path(dir.join(entry));
-    let limits = Limits { line_bytes_max: 4_096, slots_max: 1_000, problems_listed_max: 20, ..Limits::default() };
+    let limits =
+        Limits { line_bytes_max: 4_096, slots_max: 1_000, problems_listed_max: 20, ..Limits::default() };
     let strict = ImportOptions { limits: limits.clone(), no_proxy: true, ..ImportOptions::default() };
     let lenient = ImportOptions { skip_bad: true, ..strict.clone() };
     let loose = import::read(&source, &lenient);

@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use jari_journal::{Chain, Disk, FaultyDisk, FileJournal, FileOptions, Journal, OpenMode, Position, verify_on};
+use jari_journal::{
+    Chain, Disk, FaultyDisk, FileJournal, FileOptions, Journal, OpenMode, Position, verify_on,
+};
 
 use crate::Source;
 
@@ -190,7 +192,9 @@ fn recover(disk: &FaultyDisk, originals: &[Vec<u8>]) -> Option<usize> {
     }
     journal.append(b"one more").expect("a small record");
     let mut delivered = 0;
-    journal.settle(&mut |entry| delivered += usize::from(entry.payload == b"one more")).expect("a sound disk");
+    journal
+        .settle(&mut |entry| delivered += usize::from(entry.payload == b"one more"))
+        .expect("a sound disk");
     assert_eq!(delivered, 1);
     drop(journal);
     let (journal, again) = FileJournal::open_on(Arc::new(disk.clone()), options()).expect("opens once more");

@@ -78,7 +78,8 @@ fn command(bytes: &[u8]) -> Option<Command> {
 fn take(state: &mut State, command: &Command, at: Time, in_full: bool) {
     let before = state.data().time;
     let outcome = step(state, command, at);
-    let checked = if in_full { invariants::check(state.data()) } else { invariants::check_light(state.data()) };
+    let checked =
+        if in_full { invariants::check(state.data()) } else { invariants::check_light(state.data()) };
     if let Err(violation) = checked {
         panic!("invariant {violation:?} after {command:?} at {at:?}, which gave {outcome:?}");
     }
@@ -152,7 +153,8 @@ fn world() -> Vec<Body> {
         latitude_e6: 37_566_500,
         longitude_e6: 126_978_000,
     };
-    let slot = |day: u64| SlotSpec { starts_at: Time(START.0 + day * DAY_MS), vaccine: VaccineId(0), capacity: 3 };
+    let slot =
+        |day: u64| SlotSpec { starts_at: Time(START.0 + day * DAY_MS), vaccine: VaccineId(0), capacity: 3 };
     vec![
         Body::CreateRoom { room: ROOM, config: Box::new(room) },
         Body::CreateCampaign { campaign: CAMPAIGN, config: Box::new(campaign) },

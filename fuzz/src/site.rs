@@ -46,8 +46,16 @@ const PAGES: &[&str] = &[
     "/assets/none",
 ];
 const HEADERS: [&str; 10] = [
-    "jari-ticket", "jari-pass", "jari-slip", "idempotency-key", "cookie", "content-type", "accept-language",
-    "x-forwarded-for", "authorization", "if-none-match",
+    "jari-ticket",
+    "jari-pass",
+    "jari-slip",
+    "idempotency-key",
+    "cookie",
+    "content-type",
+    "accept-language",
+    "x-forwarded-for",
+    "authorization",
+    "if-none-match",
 ];
 /// Signing in costs a twentieth of a second on purpose.
 const SLOW: [&str; 2] = ["/api/v1/operator/sessions", "/operator/sign-in"];
@@ -120,8 +128,17 @@ impl World {
             Some(page) if page < PAGES.len() => PAGES[page].to_owned(),
             Some(_) => String::new(),
         };
-        let target = if query.is_empty() { path } else if path.is_empty() { format!("/{query}") } else { format!("{path}?{query}") };
-        if SLOW.iter().any(|slow| target.starts_with(slow)) || Uri::try_from(&target).is_err() || Method::from_bytes(method.as_bytes()).is_err() {
+        let target = if query.is_empty() {
+            path
+        } else if path.is_empty() {
+            format!("/{query}")
+        } else {
+            format!("{path}?{query}")
+        };
+        if SLOW.iter().any(|slow| target.starts_with(slow))
+            || Uri::try_from(&target).is_err()
+            || Method::from_bytes(method.as_bytes()).is_err()
+        {
             return;
         }
         let body = Bytes::copy_from_slice(source.rest());
@@ -129,7 +146,10 @@ impl World {
             let mut actor = match who % 5 {
                 0 => self.site.nobody(),
                 1 => self.site.nobody().bearing(PARTNER_SECRET),
-                2 => self.site.nobody().saying("jari-ticket", &self.tickets[numbers as usize % self.tickets.len()]),
+                2 => self
+                    .site
+                    .nobody()
+                    .saying("jari-ticket", &self.tickets[numbers as usize % self.tickets.len()]),
                 3 => self.site.nobody().bearing(&self.session),
                 _ => self.site.nobody().bearing(&self.staff),
             };
@@ -143,7 +163,8 @@ impl World {
         assert!(reply.status < 500 || reply.status == 503, "{method} {target}: {reply:?}");
         // An answer to HEAD has the headers of a problem and no body to say so.
         if method != "HEAD"
-            && reply.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json") {
+            && reply.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json")
+        {
             assert!(reply.status >= 400 && reply.problem().0 == reply.status, "{method} {target}: {reply:?}");
         }
     }
