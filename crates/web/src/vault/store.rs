@@ -187,7 +187,7 @@ mod tests {
         let crowded = Arc::clone(&is_full);
         let store = Store::open_with(Box::new(move || {
             let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let file = FileBackend::new(file.map_err(redb::Error::Io)?).map_err(redb::DatabaseError::from)?;
+            let file = FileBackend::new(file.map_err(redb::Error::Io)?)?;
             let backend = Crowded { file, is_full: Arc::clone(&crowded) };
             Ok(Database::builder().create_with_backend(backend)?)
         }))
