@@ -184,7 +184,7 @@ impl Partner {
 
     /// The hash of its secret.
     pub fn secret_hash(&self) -> anyhow::Result<[u8; 32]> {
-        crate::commands::draw::hex32(&self.secret_blake3)
+        jari_web::hex::decode(&self.secret_blake3)
             .with_context(|| format!("partner {:?}: secret_blake3 must be 64 hexadecimal digits", self.name))
     }
 }

@@ -9,6 +9,7 @@
 //! country, faults from a seed), [`auditor`] and [`report`].
 
 pub mod auditor;
+pub mod crash;
 pub mod history;
 pub mod live;
 pub mod report;

@@ -40,6 +40,7 @@ impl Snapshots {
     ///
     /// As the disk says; older snapshots are untouched then.
     pub fn write(&self, position: Position, chain: Chain, data: &Data) -> io::Result<Position> {
+        self.remove_parts()?;
         let part = self.dir.join(format!("{:020}.part", position.0));
         let written = self.write_part(&part, position, chain, data);
         if written.is_err() {
@@ -86,6 +87,18 @@ impl Snapshots {
         out.get_ref().sync_all()
     }
 
+    /// Removes what crashes left half-written: nothing else ever would, and each may be as large as
+    /// the state. There is one writer, the holder of the journal's lock, and it is about to begin.
+    fn remove_parts(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == "part") {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
     fn positions(&self) -> io::Result<Vec<Position>> {
         let mut positions = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
@@ -101,5 +114,23 @@ impl Snapshots {
 
     fn path(&self, position: Position) -> PathBuf {
         self.dir.join(format!("{:020}.snapshot", position.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jari_core::State;
+
+    use super::*;
+
+    #[test]
+    fn what_a_crash_left_half_written_is_removed_by_the_next_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(dir.path()).unwrap();
+        let left = dir.path().join("00000000000000000007.part");
+        fs::write(&left, b"half").unwrap();
+        snapshots.write(Position(9), Chain::ZERO, &State::new().freeze()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(snapshots.newest().unwrap().unwrap().0.position, 9);
     }
 }

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use jari_core::Refusal;
+use jari_core::{Reason, Refusal};
 use jari_node::Rejected;
 use jari_wire::token::{TokenError, Untimely};
 use serde::Serialize;
@@ -96,6 +96,12 @@ impl Problem {
     ) -> Problem {
         let detail = detail.into();
         Problem { code, status, title, detail, retry_after_ms: None, refusal: None, culprit: Culprit::Caller }
+    }
+
+    /// Whether the machine refused for this reason.
+    #[must_use]
+    pub fn is(&self, reason: Reason) -> bool {
+        self.refusal.is_some_and(|(number, _)| number == reason.number())
     }
 
     /// A problem of ours that passes: 503, with a hint when to come back.

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use jari_core::ids::PersonId;
+use jari_node::Rejected;
 use jari_wire::KeyRing;
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::TableDefinition;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::language::Language;
@@ -25,11 +26,13 @@ use crate::problem::Problem;
 use crate::random;
 
 mod staff;
+mod store;
 mod writer;
 
 pub(crate) use staff::verify;
 pub use staff::{FirstRun, StaffRecord};
 
+use store::{Store, Unkept};
 use writer::{Write, write_loop};
 
 const PEOPLE: TableDefinition<'static, u128, &'static [u8]> = TableDefinition::new("people");
@@ -41,6 +44,8 @@ const NONCE_BYTES: usize = 24;
 const PAD_BYTES: usize = 64;
 /// Writes that may wait.
 const WRITES_MAX: usize = 16_384;
+/// When the disk is full: come back after so long.
+const FULL_RETRY_MS: u32 = 5_000;
 /// Memory for the database's pages.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -76,7 +81,7 @@ pub enum VaultError {
 /// See the module's documentation. Cheap to clone; the last one to go closes the file.
 #[derive(Clone)]
 pub struct Vault {
-    database: Arc<Database>,
+    store: Arc<Store>,
     writes: mpsc::Sender<Write>,
     keys: KeyRing,
 }
@@ -88,12 +93,12 @@ impl Vault {
     ///
     /// See [`VaultError`].
     pub fn open(path: &Path, keys: KeyRing) -> Result<Vault, VaultError> {
-        let database = open_database(path).map_err(|error| VaultError::Open(Box::new(error)))?;
-        let database = Arc::new(database);
+        let store = Store::open(path).map_err(|error| VaultError::Open(Box::new(error)))?;
+        let store = Arc::new(store);
         let (writes, waiting) = mpsc::channel(WRITES_MAX);
-        let writer = Arc::clone(&database);
+        let writer = Arc::clone(&store);
         std::thread::Builder::new().name("jari-vault".into()).spawn(move || write_loop(&writer, waiting))?;
-        Ok(Vault { database, writes, keys })
+        Ok(Vault { store, writes, keys })
     }
 
     /// Seals a contact under its person's key, which is durable before this answers. A
@@ -134,18 +139,21 @@ impl Vault {
         self.write(|reply| Write::ForgetKey { person, reply }).await
     }
 
-    async fn write<T>(&self, write: impl FnOnce(oneshot::Sender<Option<T>>) -> Write) -> Result<T, Problem> {
+    async fn write<T>(&self, write: impl FnOnce(writer::Reply<T>) -> Write) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         self.writes.try_send(write(reply)).map_err(|_| overloaded())?;
-        answer.await.ok().flatten().ok_or_else(damaged)
+        match answer.await {
+            Ok(Ok(kept)) => Ok(kept),
+            Ok(Err(Unkept::Full)) => Err(Rejected::DiskFull { retry_after_ms: FULL_RETRY_MS }.into()),
+            Ok(Err(Unkept::Broken)) | Err(_) => Err(damaged()),
+        }
     }
 
     fn wrapped_key(&self, person: PersonId) -> Option<Vec<u8>> {
-        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(PEOPLE)?;
-            Ok(table.get(person.0)?.map(|wrapped| wrapped.value().to_vec()))
-        };
-        read().unwrap_or_else(|error| {
+        let read = self.store.read(|transaction| {
+            Ok(transaction.open_table(PEOPLE)?.get(person.0)?.map(|wrapped| wrapped.value().to_vec()))
+        });
+        read.unwrap_or_else(|error| {
             tracing::error!(%error, "the vault cannot be read");
             None
         })
@@ -164,17 +172,6 @@ impl Vault {
         let wrapping = self.keys.contact_key_of(*number)?;
         open(&wrapping, person, sealed)?.try_into().ok()
     }
-}
-
-fn open_database(path: &Path) -> Result<Database, redb::Error> {
-    let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-    // The tables exist from the first moment: reading never meets a missing one.
-    let transaction = database.begin_write()?;
-    transaction.open_table(PEOPLE)?;
-    transaction.open_table(STAFF)?;
-    transaction.open_table(ENDED)?;
-    transaction.commit()?;
-    Ok(database)
 }
 
 /// Nonce, then the sealed bytes. Bound to the person: sealed bytes of one do not open as

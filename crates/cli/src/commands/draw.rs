@@ -87,13 +87,7 @@ impl Verify {
 
 /// Thirty-two bytes from hexadecimal digits.
 pub fn hex32(text: &str) -> anyhow::Result<[u8; 32]> {
-    ensure!(text.len() == 64 && text.is_ascii(), "64 hexadecimal digits are needed, not {:?}", text);
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair)?;
-        *byte = u8::from_str_radix(pair, 16).with_context(|| format!("{pair:?} is not hexadecimal"))?;
-    }
-    Ok(bytes)
+    jari_web::hex::decode(text).with_context(|| format!("64 hexadecimal digits are needed, not {text:?}"))
 }
 
 /// Bytes as hexadecimal digits.
@@ -112,5 +106,6 @@ mod tests {
         assert!(hex32("12").is_err());
         assert!(hex32(&"g".repeat(64)).is_err());
         assert!(hex32(&"é".repeat(32)).is_err());
+        assert!(hex32(&"+f".repeat(32)).is_err(), "a sign is no digit");
     }
 }

@@ -18,6 +18,8 @@ pub enum DrillCommand {
     List,
     /// Run a drill, print its verdicts, write the report
     Run(Run),
+    /// Kill the service again and again under load, and look for what was lost
+    Crash(super::crash::Crash),
 }
 
 /// How a drill is run.
@@ -66,6 +68,7 @@ impl DrillCommand {
         match self {
             DrillCommand::List => list(),
             DrillCommand::Run(run) => run.run(),
+            DrillCommand::Crash(crash) => crash.run(),
         }
     }
 }
@@ -79,6 +82,14 @@ fn list() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes the report, prints its summary, and says how it ended.
+pub(super) fn hand_in(report: &Report, dir: &Path) -> anyhow::Result<ExitCode> {
+    report.write(dir).with_context(|| format!("cannot write the report to {}", dir.display()))?;
+    report.print_summary(&mut std::io::stdout().lock())?;
+    println!("report: {}", dir.join("report.html").display());
+    Ok(if report.all_pass() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 impl Run {
     fn run(self) -> anyhow::Result<ExitCode> {
         if !jari_drill::NAMES.contains(&self.name.as_str()) {
@@ -89,10 +100,7 @@ impl Run {
             Mode::Live => (self.live()?, format!("drills/{}-live", self.name)),
         };
         let dir = self.report.unwrap_or_else(|| PathBuf::from(default_dir));
-        report.write(&dir).with_context(|| format!("cannot write the report to {}", dir.display()))?;
-        report.print_summary(&mut std::io::stdout().lock())?;
-        println!("report: {}", Path::new(&dir).join("report.html").display());
-        Ok(if report.all_pass() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        hand_in(&report, &dir)
     }
 
     fn simulate(&self) -> anyhow::Result<Report> {

@@ -2,6 +2,7 @@
 //! 0 when all is well, 1 when what was asked for does not hold, 2 when it could not be
 //! tried.
 
+pub mod crash;
 pub mod demo;
 pub mod draw;
 pub mod drill;

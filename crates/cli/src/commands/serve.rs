@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::home::Home;
@@ -31,6 +33,9 @@ impl Serve {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    // Without a handler this signal ends the process when a file reaches the size it may have. With
+    // one the write fails, and is dealt with like a full disk.
+    let _file_at_its_limit = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let home = Home::open(&config.data)?;
     // The keys come first: a journal must never be made without them.
     home.keys()?;

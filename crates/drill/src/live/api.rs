@@ -78,6 +78,9 @@ pub struct Place {
     pub serial: u32,
     /// From 0; unknown until the draw.
     pub position: Option<u32>,
+    /// Whether its pass is active.
+    #[serde(default)]
+    pub inside: bool,
     /// Whether it is used up.
     pub spent: bool,
 }
@@ -170,6 +173,13 @@ pub struct Booking {
     pub status: String,
     /// Its slot.
     pub slot: Slot,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Me {
+    /// The name that was given; none once forgotten.
+    pub name: Option<String>,
 }
 
 /// A public event.
@@ -288,6 +298,23 @@ pub fn confirm(session: &str, booking: u32, key: &str) -> Request {
 pub fn cancel(session: &str, booking: u32, key: &str) -> Request {
     let path = format!("/api/v1/bookings/{booking}/cancel");
     Request::new("POST", &path).bearer(session).header("Idempotency-Key", key)
+}
+
+/// Moves a booking to another slot.
+pub fn reschedule(session: &str, booking: u32, slot: u32, key: &str) -> Request {
+    let path = format!("/api/v1/bookings/{booking}/reschedule");
+    let body = serde_json::json!({ "slot": slot });
+    Request::new("POST", &path).bearer(session).header("Idempotency-Key", key).json(&body)
+}
+
+/// Who is signed in.
+pub fn me(session: &str) -> Request {
+    Request::new("GET", "/api/v1/identities/me").bearer(session)
+}
+
+/// Forgets the contact of who is signed in.
+pub fn forget(session: &str) -> Request {
+    Request::new("DELETE", "/api/v1/identities/me").bearer(session)
 }
 
 /// A person's bookings.

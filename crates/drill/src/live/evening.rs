@@ -19,7 +19,7 @@ use super::{
     plan::Plan,
     rubbish::{Probe, Rubbish},
     service::{Service, Usage, usage},
-    stage::{NewCampaign, NewRoom, Operator},
+    stage::{NewCampaign, NewRoom, Operator, clock, published, slots_of},
 };
 
 /// The evening's room and campaign; the load's campaign; the open room whose passes are foreign.
@@ -46,8 +46,6 @@ const READ_BACK_AT_END: usize = 200_000;
 const VISITORS_MAX: usize = 20_000;
 /// Connections of the overload: fewer than files may be open, on both sides.
 const OVERLOAD_CONNECTIONS_MAX: usize = 8_000;
-/// A tenth of a second each.
-const PUBLISHED_TRIES_MAX: u32 = 50;
 const CAMPAIGN_PATH: &str = "/api/v1/campaigns/";
 
 /// What to run against.
@@ -424,50 +422,9 @@ async fn rooms(
     Ok(opens_at)
 }
 
-/// Waits until a new room's document is published.
-async fn published(connection: &mut Connection, room: u32) -> anyhow::Result<()> {
-    let request = api::now(room).into_bytes();
-    for _ in 0..PUBLISHED_TRIES_MAX {
-        if connection.send(&request, Duration::from_secs(5)).await?.is_success() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    anyhow::bail!("the document of room {room} is not published")
-}
-
 async fn room_of(connection: &mut Connection, room: u32) -> anyhow::Result<api::Room> {
     let answer = crowd::ask(connection, Request::new("GET", &format!("/api/v1/rooms/{room}"))).await?;
     api::read(&answer).context("the room cannot be read")
-}
-
-/// The service's clock, ms.
-async fn clock(connection: &mut Connection) -> anyhow::Result<u64> {
-    #[derive(serde::Deserialize)]
-    struct Ready {
-        time_ms: u64,
-    }
-    let answer = crowd::ask(connection, Request::new("GET", "/readyz")).await?;
-    let ready: Ready = api::read(&answer).context("/readyz does not tell the time")?;
-    Ok(ready.time_ms)
-}
-
-/// The slots of clinics that have just been made. Lists are published a few times a second.
-async fn slots_of(connection: &mut Connection, desks: &[u32]) -> anyhow::Result<Vec<u32>> {
-    let mut slots = Vec::new();
-    for desk in desks {
-        for _ in 0..PUBLISHED_TRIES_MAX {
-            let answer = crowd::ask(connection, api::slots(*desk)).await?;
-            let found: Vec<api::Slot> = api::read(&answer).context("the slots cannot be read")?;
-            if !found.is_empty() {
-                slots.extend(found.into_iter().map(|slot| slot.slot));
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    anyhow::ensure!(!slots.is_empty(), "the clinics have no slots");
-    Ok(slots)
 }
 
 /// Once a second: memory, processor time, places.

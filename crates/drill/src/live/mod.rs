@@ -130,10 +130,8 @@ fn ground(options: &LiveOptions, scratch: &Scratch, pinned: bool) -> anyhow::Res
         let partner_secret =
             format!("drill-{:032x}", u128::from(options.seed) << 64 | u128::from(std::process::id()));
         let service = Service::start(ServiceOptions {
-            jari: options.jari.clone(),
-            dir: scratch.0.clone(),
             core: pinned.then_some(1),
-            partner_secret: partner_secret.clone(),
+            ..ServiceOptions::new(options.jari.clone(), scratch.0.clone(), partner_secret.clone())
         })?;
         let numbers = Numbers { room: 1, campaign: 1, load_campaign: 2, other_room: 3 };
         let (target, password) = (Target::new(service.address), service.password.clone());

@@ -34,6 +34,20 @@ pub struct ServiceOptions {
     pub core: Option<usize>,
     /// The secret of its one partner channel.
     pub partner_secret: String,
+    /// Lines more for its configuration, sections included; they come after all others.
+    pub config_more: String,
+    /// A program and its arguments that start the service in their stead, such as `taskset`.
+    pub through: Vec<String>,
+    /// Its data directory, from `dir`.
+    pub data: PathBuf,
+}
+
+impl ServiceOptions {
+    /// The usual way to start it: no core of its own, nothing special.
+    pub fn new(jari: PathBuf, dir: PathBuf, partner_secret: String) -> Self {
+        let data = PathBuf::from("data");
+        Self { jari, dir, core: None, partner_secret, config_more: String::new(), through: Vec::new(), data }
+    }
 }
 
 /// A running service.
@@ -54,14 +68,15 @@ impl Service {
     pub fn start(options: ServiceOptions) -> anyhow::Result<Self> {
         let hash = blake3::hash(options.partner_secret.as_bytes()).to_hex();
         let config = format!(
-            "data = \"data\"\nlisten = \"127.0.0.1:0\"\nsecure_cookies = false\n\n[limits]\n\
+            "data = {:?}\nlisten = \"127.0.0.1:0\"\nsecure_cookies = false\n\n[limits]\n\
              joins_per_second_per_network = 1000000\n\n[[partner]]\nname = \"drill\"\nchannel = 16\n\
-             secret_blake3 = \"{hash}\"\n"
+             secret_blake3 = \"{hash}\"\n\n{}",
+            options.data, options.config_more
         );
         fs::write(options.dir.join("jari.toml"), config)
             .context("cannot write the service's configuration")?;
         let begun = Instant::now();
-        let (child, address, password) = spawn(&options)?;
+        let (child, address, password) = spawn(&options, true)?;
         let password = password.context("the service printed no operator password at its first start")?;
         Ok(Self { options, child, address, password, started_in: begun.elapsed() })
     }
@@ -82,11 +97,41 @@ impl Service {
     /// Starts it again on the same data. It listens elsewhere afterwards.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let (child, address, _) = spawn(&self.options)?;
+        let (child, address, _) = spawn(&self.options, false)?;
         self.child = child;
         self.address = address;
         self.started_in = begun.elapsed();
         Ok(())
+    }
+
+    /// Starts it again and does not wait for its first word: to be killed on the way up.
+    pub fn begin_restart(&mut self) -> anyhow::Result<()> {
+        let mut child = launch(&self.options)?;
+        // Nobody reads what it says; closed, its end of the pipe cannot fill up.
+        drop(child.stdout.take());
+        self.child = child;
+        Ok(())
+    }
+
+    /// Its data lies elsewhere from its next start on, and no program stands before it any more.
+    pub fn moves_to(&mut self, data: PathBuf) -> anyhow::Result<()> {
+        let path = self.options.dir.join("jari.toml");
+        let config = fs::read_to_string(&path)?;
+        let (old, new) = (format!("data = {:?}", self.options.data), format!("data = {data:?}"));
+        fs::write(&path, config.replacen(&old, &new, 1))?;
+        self.options.data = data;
+        self.options.through.clear();
+        Ok(())
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The directory that was given to it.
+    pub fn data_dir(&self) -> PathBuf {
+        self.options.dir.join(&self.options.data)
     }
 
     /// What it uses now.
@@ -96,7 +141,7 @@ impl Service {
 
     /// Bytes in its data directory.
     pub fn data_bytes(&self) -> u64 {
-        size_of(&self.options.dir.join("data"), 0)
+        size_of(&self.data_dir(), 0)
     }
 }
 
@@ -138,21 +183,9 @@ pub fn pin_self(cores: &str) -> bool {
     taskset.status().is_ok_and(|status| status.success())
 }
 
-fn spawn(options: &ServiceOptions) -> anyhow::Result<(Child, SocketAddr, Option<String>)> {
-    let mut command = match options.core {
-        Some(core) => {
-            let mut taskset = Command::new("taskset");
-            taskset.args(["-c", &core.to_string()]).arg(&options.jari);
-            taskset
-        }
-        None => Command::new(&options.jari),
-    };
-    let log = fs::File::options().create(true).append(true).open(options.dir.join("service.log"))?;
-    command.args(["serve", "--config"]).arg(options.dir.join("jari.toml"));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
-    let mut child =
-        command.spawn().with_context(|| format!("cannot start {} serve", options.jari.display()))?;
-    let told = first_words(&mut child);
+fn spawn(options: &ServiceOptions, is_first: bool) -> anyhow::Result<(Child, SocketAddr, Option<String>)> {
+    let mut child = launch(options)?;
+    let told = first_words(&mut child, is_first);
     match told {
         Ok((address, password)) => Ok((child, address, password)),
         Err(error) => {
@@ -163,9 +196,26 @@ fn spawn(options: &ServiceOptions) -> anyhow::Result<(Child, SocketAddr, Option<
     }
 }
 
+fn launch(options: &ServiceOptions) -> anyhow::Result<Child> {
+    let core = options.core.map(|core| vec!["taskset".into(), "-c".into(), core.to_string()]);
+    let through = core.as_ref().unwrap_or(&options.through);
+    let mut command = match through.split_first() {
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(&options.jari);
+            command
+        }
+        None => Command::new(&options.jari),
+    };
+    let log = fs::File::options().create(true).append(true).open(options.dir.join("service.log"))?;
+    command.args(["serve", "--config"]).arg(options.dir.join("jari.toml"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
+    command.spawn().with_context(|| format!("cannot start {} serve", options.jari.display()))
+}
+
 /// Reads the address and, at a first start, the password. The rest of its output is read and
 /// dropped, or it would block.
-fn first_words(child: &mut Child) -> anyhow::Result<(SocketAddr, Option<String>)> {
+fn first_words(child: &mut Child, is_first: bool) -> anyhow::Result<(SocketAddr, Option<String>)> {
     let stdout = child.stdout.take().context("the service has no output")?;
     let (sender, lines) = mpsc::sync_channel(LINES_MAX);
     std::thread::spawn(move || {
@@ -185,7 +235,11 @@ fn first_words(child: &mut Child) -> anyhow::Result<(SocketAddr, Option<String>)
         match lines.recv_timeout(patience) {
             Ok(line) => {
                 if let Some(url) = line.strip_prefix("listening on http://") {
-                    address = Some(url.trim().trim_end_matches('/').parse().context("not an address")?);
+                    let found = url.trim().trim_end_matches('/').parse().context("not an address")?;
+                    if !is_first {
+                        return Ok((found, None));
+                    }
+                    address = Some(found);
                 } else if let (Some(address), Some(password)) =
                     (address, line.strip_prefix("operator password: "))
                 {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{self, Request},
+    crowd::ask,
     http::{Answer, Connection, Target},
 };
 
@@ -19,6 +20,8 @@ const ROWS_PER_REQUEST: usize = 1_000;
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 /// A request is sent again, under the same key, so often while the service is away.
 const TRIES_MAX: u32 = 60;
+/// A tenth of a second each.
+const PUBLISHED_TRIES_MAX: u32 = 50;
 
 /// An operator who is signed in.
 #[derive(Debug)]
@@ -219,4 +222,45 @@ fn clinic(campaign: u32, number: u32) -> Value {
         "latitude_e6": 37_000_000 + (number % 1_000) as i32 * 100,
         "longitude_e6": 127_000_000 + (number / 1_000) as i32 * 100,
     })
+}
+
+/// Waits until a new room's document is published.
+pub async fn published(connection: &mut Connection, room: u32) -> anyhow::Result<()> {
+    let request = api::now(room).into_bytes();
+    for _ in 0..PUBLISHED_TRIES_MAX {
+        if connection.send(&request, Duration::from_secs(5)).await?.is_success() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("the document of room {room} is not published")
+}
+
+/// The service's clock, ms.
+pub async fn clock(connection: &mut Connection) -> anyhow::Result<u64> {
+    #[derive(serde::Deserialize)]
+    struct Ready {
+        time_ms: u64,
+    }
+    let answer = ask(connection, Request::new("GET", "/readyz")).await?;
+    let ready: Ready = api::read(&answer).context("/readyz does not tell the time")?;
+    Ok(ready.time_ms)
+}
+
+/// The slots of clinics that have just been made. Lists are published a few times a second.
+pub async fn slots_of(connection: &mut Connection, desks: &[u32]) -> anyhow::Result<Vec<u32>> {
+    let mut slots = Vec::new();
+    for desk in desks {
+        for _ in 0..PUBLISHED_TRIES_MAX {
+            let answer = ask(connection, api::slots(*desk)).await?;
+            let found: Vec<api::Slot> = api::read(&answer).context("the slots cannot be read")?;
+            if !found.is_empty() {
+                slots.extend(found.into_iter().map(|slot| slot.slot));
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    anyhow::ensure!(!slots.is_empty(), "the clinics have no slots");
+    Ok(slots)
 }

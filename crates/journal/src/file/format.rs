@@ -135,14 +135,17 @@ impl Frame {
         if u64_at(bytes, 24) != offset || !checksum_holds(bytes) {
             return None;
         }
-        Some(Frame {
+        let frame = Frame {
             kind,
             records: u32_at(bytes, 4),
             position: Position(u64_at(bytes, 8)),
             bytes: u64_at(bytes, 16),
             offset,
             chain: chain_at(bytes, 32),
-        })
+        };
+        // A mark with a body would say that the journal goes on far behind the end of its file.
+        let is_mark = frame == Frame::mark(kind, offset, frame.position, frame.chain);
+        (kind == FrameKind::Group || is_mark).then_some(frame)
     }
 
     /// First offset behind the frame and what belongs to it.
@@ -254,4 +257,21 @@ fn chain_at(bytes: &[u8], at: usize) -> Chain {
     let mut chain = [0; 32];
     chain.copy_from_slice(&bytes[at..at + 32]);
     Chain(chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_that_claims_a_body_is_no_frame_whatever_its_checksum() {
+        for kind in FrameKind::ALL {
+            let mark = Frame::mark(kind, 160, Position(3), Chain::ZERO);
+            assert_eq!(Frame::decode(&mark.encode(), 160), Some(mark));
+            for frame in [Frame { bytes: u64::MAX, ..mark }, Frame { records: 1, ..mark }] {
+                let expected = (kind == FrameKind::Group).then_some(frame);
+                assert_eq!(Frame::decode(&frame.encode(), 160), expected, "{frame:?}");
+            }
+        }
+    }
 }

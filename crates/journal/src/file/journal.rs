@@ -63,8 +63,13 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// A file that has reached the size that the system allows it is as full as a disk: nothing of the
+/// write is kept that counts, and it may go on when the limit is raised.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 /// For calls after which no state is known, so that "full" does not help.
@@ -310,5 +315,19 @@ impl Journal for FileJournal {
 
     fn room_bytes(&self) -> Option<u64> {
         self.disk.room_bytes(&self.options.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_at_its_limit_is_a_full_disk_and_a_broken_one_is_not() {
+        // As Linux numbers them: ENOSPC, EDQUOT, EFBIG; EIO.
+        for full in [28, 122, 27] {
+            assert!(is_full(&io::Error::from_raw_os_error(full)), "{full}");
+        }
+        assert!(!is_full(&io::Error::from_raw_os_error(5)));
     }
 }

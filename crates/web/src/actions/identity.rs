@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 
-use jari_core::Body;
 use jari_core::ids::{ChannelId, PersonId};
 use jari_core::time::Date;
+use jari_core::{Body, Reason};
 use jari_wire::token::Session;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -149,8 +149,11 @@ pub fn me(site: &Site, session: &Session) -> Me {
 /// `contact_unknown`, or a passing problem of the vault.
 pub async fn forget(site: &Site, session: &Session) -> Result<(), Problem> {
     site.vault.forget(session.person).await?;
-    submit_plain(site, Body::DropContact { person: session.person }).await?;
-    Ok(())
+    match submit_plain(site, Body::DropContact { person: session.person }).await {
+        // Forgotten before: whoever asks again because no answer came wants no more than this.
+        Err(problem) if problem.is(Reason::ContactUnknown) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// Keeps the contact of an identified person and gives them a session.

@@ -2,7 +2,7 @@
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use redb::{ReadableDatabase, ReadableTableMetadata};
+use redb::ReadableTableMetadata;
 
 use super::writer::Write;
 use super::{ENDED, STAFF, Vault, damaged};
@@ -36,10 +36,8 @@ impl Vault {
     ///
     /// When the vault cannot be read or written.
     pub async fn first_run(&self) -> Result<Option<FirstRun>, Problem> {
-        let empty = || -> Result<bool, redb::Error> {
-            Ok(self.database.begin_read()?.open_table(STAFF)?.is_empty()?)
-        };
-        if !empty().map_err(|_| damaged())? {
+        let empty = self.store.read(|transaction| Ok(transaction.open_table(STAFF)?.is_empty()?));
+        if !empty.map_err(|_| damaged())? {
             return Ok(None);
         }
         let password = readable_password()?;
@@ -66,14 +64,13 @@ impl Vault {
     /// Someone of the staff by name.
     #[must_use]
     pub fn staff(&self, name: &str) -> Option<StaffRecord> {
-        let read = || -> Result<Option<StaffRecord>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(STAFF)?;
-            Ok(table.get(name)?.map(|kept| {
+        let read = self.store.read(|transaction| {
+            Ok(transaction.open_table(STAFF)?.get(name)?.map(|kept| {
                 let (user, role, hash) = kept.value();
                 StaffRecord { user, role, hash: hash.to_owned() }
             }))
-        };
-        read().ok().flatten()
+        });
+        read.ok().flatten()
     }
 
     /// Remembers that a staff session was ended before its time.
@@ -88,21 +85,14 @@ impl Vault {
     /// Whether a staff session was ended. A vault that cannot be read ends them all.
     #[must_use]
     pub fn session_ended(&self, nonce: u64) -> bool {
-        let read = || -> Result<bool, redb::Error> {
-            Ok(self.database.begin_read()?.open_table(ENDED)?.get(nonce)?.is_some())
-        };
-        read().unwrap_or(true)
+        let read = self.store.read(|transaction| Ok(transaction.open_table(ENDED)?.get(nonce)?.is_some()));
+        read.unwrap_or(true)
     }
 
     /// Closes the file, for a test that opens it again.
     #[cfg(test)]
     pub(super) fn close(self) {
-        let Vault { database, writes, .. } = self;
-        let _ = writes.try_send(Write::Close);
-        // The writer holds the other reference; it lets go when it has read the word.
-        while std::sync::Arc::strong_count(&database) > 1 {
-            std::thread::yield_now();
-        }
+        self.store.close();
     }
 }
 

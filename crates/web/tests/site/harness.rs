@@ -82,10 +82,14 @@ impl TestSite {
     }
 
     pub async fn operator(&self) -> Actor<'_> {
+        self.nobody().bearing(self.operator_token().await)
+    }
+
+    pub async fn operator_token(&self) -> String {
         let asked = json!({"name": "operator", "password": self.password});
         let reply = self.nobody().post("/api/v1/operator/sessions", &asked).await;
         assert_eq!(reply.status, 201, "{reply:?}");
-        self.nobody().bearing(reply.text_at("staff_token"))
+        reply.text_at("staff_token")
     }
 
     /// A person who went through the code; the name and number follow from `number`.

@@ -200,6 +200,38 @@ impl Ledger {
             _ => {}
         }
         self.of(person).booked = Booked::Yes { booking, slot };
+        self.take_place(slot);
+    }
+
+    /// A move to another slot was acknowledged.
+    pub fn moved(&mut self, person: u32, to: u32) {
+        let record = self.of(person);
+        record.unanswered = false;
+        if let Booked::Yes { booking, slot } = record.booked {
+            record.booked = Booked::Yes { booking, slot: to };
+            self.give_back(slot);
+            self.take_place(to);
+        }
+    }
+
+    /// A cancellation was acknowledged.
+    pub fn cancelled(&mut self, person: u32) {
+        let record = self.of(person);
+        record.unanswered = false;
+        if let Booked::Yes { booking, slot } = record.booked {
+            record.booked = Booked::Cancelled { booking };
+            self.give_back(slot);
+        }
+    }
+
+    /// People with an acknowledged booking, and those with an unanswered question beside.
+    pub fn booked_count(&self) -> (u64, u64) {
+        let booked = self.people.iter().filter(|record| matches!(record.booked, Booked::Yes { .. }));
+        let unanswered = self.people.iter().filter(|record| record.unanswered);
+        (booked.count() as u64, unanswered.count() as u64)
+    }
+
+    fn take_place(&mut self, slot: u32) {
         let in_use = self.in_use.entry(slot).or_default();
         *in_use += 1;
         if let Some(capacity) = self.capacity.get(&slot)
@@ -210,23 +242,10 @@ impl Ledger {
         }
     }
 
-    /// A cancellation was acknowledged.
-    pub fn cancelled(&mut self, person: u32) {
-        let record = self.of(person);
-        record.unanswered = false;
-        if let Booked::Yes { booking, slot } = record.booked {
-            record.booked = Booked::Cancelled { booking };
-            if let Some(in_use) = self.in_use.get_mut(&slot) {
-                *in_use = in_use.saturating_sub(1);
-            }
+    fn give_back(&mut self, slot: u32) {
+        if let Some(in_use) = self.in_use.get_mut(&slot) {
+            *in_use = in_use.saturating_sub(1);
         }
-    }
-
-    /// People with an acknowledged booking, and those with an unanswered question beside.
-    pub fn booked_count(&self) -> (u64, u64) {
-        let booked = self.people.iter().filter(|record| matches!(record.booked, Booked::Yes { .. }));
-        let unanswered = self.people.iter().filter(|record| record.unanswered);
-        (booked.count() as u64, unanswered.count() as u64)
     }
 
     fn of(&mut self, person: u32) -> &mut Record {

@@ -356,7 +356,7 @@ pub(super) fn word_of<T>(done: &Done<T>) -> String {
 }
 
 /// Asks once, and expects an answer that is a success.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     connection: &mut Connection,
     request: api::Request,
 ) -> anyhow::Result<super::http::Answer> {
