@@ -3,7 +3,9 @@
 //! What it does: a [`Journal`] takes records, makes them durable, settles
 //! their order and hands them back in that order, each with its position and
 //! a hash chain over everything before it. Backends: [`MemoryJournal`] (tests,
-//! and the model of several writers on one stream) and [`FileJournal`].
+//! and the model of several writers on one stream), [`FileJournal`], and
+//! [`ReplicatedJournal`]: a [`Stream`] that a service keeps for several nodes, with each
+//! node's own files.
 //!
 //! What it must never do: look inside a record, read a clock, use randomness,
 //! retry an fsync that failed, drop a record that was once delivered, or guess
@@ -21,6 +23,7 @@ pub mod disk;
 pub mod file;
 mod memory;
 mod replace;
+pub mod replicated;
 
 pub use contract::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
 pub use disk::faulty::{CrashFate, FaultyDisk};
@@ -30,3 +33,4 @@ pub use file::{
 };
 pub use memory::{MemoryJournal, MemoryOptions, MemoryStream};
 pub use replace::{read_file, replace_file};
+pub use replicated::{FaultyStream, OfferError, ReplicatedJournal, ReplicatedOptions, Stream, TakeError};

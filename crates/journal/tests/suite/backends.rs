@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jari_journal::replicated::CaughtUp;
 use jari_journal::{
-    Chain, Entry, FaultyDisk, FileJournal, FileOptions, Journal, MemoryOptions, MemoryStream, Position,
-    ReadError, Recovery,
+    AppendError, Chain, Entry, FaultyDisk, FaultyStream, FileJournal, FileOptions, Journal, MemoryOptions,
+    MemoryStream, Position, ReadError, Recovery, ReplicatedJournal, ReplicatedOptions, Stream,
 };
 
 pub const RECORD_BYTES_MAX: usize = 2000;
@@ -89,6 +90,51 @@ impl Backend for Faulty {
     }
 }
 
+/// A stream in memory and one node's files on a faulty disk.
+pub struct Replicated {
+    pub stream: FaultyStream,
+    pub disk: FaultyDisk,
+    pub lives: u64,
+}
+
+pub fn replicated() -> Replicated {
+    Replicated { stream: FaultyStream::new(RECORD_BYTES_MAX + 100), disk: FaultyDisk::new(1), lives: 0 }
+}
+
+impl Replicated {
+    /// Another node on the same stream.
+    pub fn neighbour(&self, number: u64) -> Replicated {
+        let (stream, disk) = (self.stream.clone(), FaultyDisk::new(number));
+        Replicated { stream, disk, lives: number << 32 }
+    }
+
+    pub fn open_node(&mut self) -> ReplicatedJournal<FaultyStream> {
+        self.lives += 1;
+        let stream = self.stream.clone();
+        open_node(&self.disk, stream, self.lives).expect("opens").0
+    }
+}
+
+pub fn open_node<S: Stream>(
+    disk: &FaultyDisk,
+    stream: S,
+    life: u64,
+) -> Result<(ReplicatedJournal<S>, CaughtUp), jari_journal::replicated::ReplicatedOpenError> {
+    let options = ReplicatedOptions { life, tries_max: 5 };
+    ReplicatedJournal::open_on(Arc::new(disk.clone()), stream, small_options("/j"), options)
+}
+
+impl Backend for Replicated {
+    fn open(&mut self) -> Box<dyn Journal> {
+        Box::new(self.open_node())
+    }
+
+    fn leave_room(&mut self, bytes: Option<u64>) -> bool {
+        self.stream.limit_room(bytes);
+        true
+    }
+}
+
 pub fn open_on(disk: &FaultyDisk, options: FileOptions) -> (FileJournal, Recovery) {
     FileJournal::open_on(Arc::new(disk.clone()), options).expect("opens")
 }
@@ -113,9 +159,17 @@ pub fn settle(journal: &mut dyn Journal) -> Vec<Owned> {
     delivered
 }
 
+/// Appends all and settles, between them too where the journal asks for it.
 pub fn append_and_settle(journal: &mut dyn Journal, payloads: &[Vec<u8>]) -> Vec<Owned> {
-    payloads.iter().for_each(|payload| journal.append(payload).expect("is taken"));
-    settle(journal)
+    let mut delivered = Vec::new();
+    for payload in payloads {
+        if let Err(AppendError::SettleFirst { .. }) = journal.append(payload) {
+            delivered.extend(settle(journal));
+            journal.append(payload).expect("is taken");
+        }
+    }
+    delivered.extend(settle(journal));
+    delivered
 }
 
 pub fn try_read(journal: &dyn Journal, after: u64) -> Result<Vec<Owned>, ReadError> {

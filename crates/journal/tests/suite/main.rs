@@ -1,8 +1,10 @@
 //! The conformance suite of every backend, and what only files can suffer.
 //!
-//! `conformance` runs on memory, on real files and on the faulty disk;
+//! `conformance` runs on memory, on real files, on the faulty disk and on a stream in
+//! memory;
 //! `damage` cuts and flips every byte; `crash` cuts the power at every
-//! operation; `repair` looks at what opening decides and mends. Nothing here sleeps, skips or draws a seed of its own.
+//! operation; `repair` looks at what opening decides and mends; `replicated` lets streams
+//! and disks of several nodes fail. Nothing here sleeps, skips or draws a seed of its own.
 
 mod backends;
 mod conformance;
@@ -11,3 +13,4 @@ mod damage;
 mod faults;
 mod files;
 mod repair;
+mod replicated;
