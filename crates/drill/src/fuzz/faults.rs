@@ -42,6 +42,10 @@ faults! {
     CrashBeforeAnswers = "crash between flush and answers",
     /// The power goes while a snapshot is written.
     PowerCutInSnapshot = "power cut within a snapshot",
+    /// The power goes while a node starts.
+    PowerCutInStart = "power cut within a start",
+    /// A node waits for its disk or its stream before it can start.
+    StartDelayed = "start put off: disk full or stream away",
     /// A group that was not flushed is found torn and dropped.
     TornWriteDropped = "torn write found and dropped",
     /// A group whose flush was not reported is found whole and kept.

@@ -81,8 +81,29 @@ impl World {
                 self.relieve_later(node, trouble);
             }
             Fault::OldSnapshot => self.start_from_old_snapshot(node),
+            // Every start is in danger where the plan has this one.
+            Fault::PowerCutInStart => self.crash(node, CrashFate::KeepAll),
+            Fault::AckLost | Fault::Partitioned | Fault::StreamFull | Fault::PowerCutAfterAck => {
+                self.trouble_stream(node, trouble);
+            }
             other => unreachable!("{other:?} is no trouble to cause"),
         }
+    }
+
+    fn trouble_stream(&mut self, node: usize, trouble: Fault) {
+        let Some(stream) = &self.stream else { return };
+        let mut service = stream.service();
+        match trouble {
+            Fault::AckLost => service.unsure = [0.1, 0.5, 0.9][self.random.below(3) as usize],
+            Fault::Partitioned => drop(service.cut_off.insert(node)),
+            Fault::StreamFull => service.full = true,
+            _ => {
+                service.cut_after_ack.insert(node, self.nodes[node].disk.clone());
+                return;
+            }
+        }
+        drop(service);
+        self.relieve_later(node, trouble);
     }
 
     fn relieve_later(&mut self, node: usize, trouble: Fault) {
@@ -96,6 +117,15 @@ impl World {
         match trouble {
             Fault::DiskFull => self.nodes[node].disk.limit_room(None),
             Fault::DiskSlow => self.nodes[node].disk_ms = 3,
+            Fault::AckLost | Fault::Partitioned | Fault::StreamFull => {
+                let Some(stream) = &self.stream else { return };
+                let mut service = stream.service();
+                match trouble {
+                    Fault::AckLost => service.unsure = 0.0,
+                    Fault::Partitioned => drop(service.cut_off.remove(&node)),
+                    _ => service.full = false,
+                }
+            }
             _ => self.nodes[node].skew_ms = 0,
         }
     }

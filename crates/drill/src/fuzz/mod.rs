@@ -8,15 +8,18 @@
 //! It must never count a fault that had no effect, nor pass a run that judged nothing. Start
 //! reading at [`fuzz`], then [`world`] (what happens), [`auditor`] and [`model`] (what may).
 
+mod audit;
 pub mod auditor;
 mod clients;
 mod country;
+mod doom;
 mod ending;
 pub mod faults;
 mod mischief;
 pub mod model;
 mod node;
 mod plan;
+mod stream;
 mod tap;
 mod workload;
 pub mod world;

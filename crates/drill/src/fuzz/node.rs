@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use jari_core::{Body, Command, Data, Outcome, Time};
 use jari_journal::{
-    Chain, CrashFate, Disk, FaultyDisk, FileJournal, FileOptions, Journal, OpenError, Position, read_file,
-    replace_file,
+    Chain, CrashFate, Disk, FaultyDisk, FileJournal, FileOptions, Journal, Position, Recovery,
+    ReplicatedJournal, ReplicatedOptions, read_file, replace_file,
 };
 use jari_node::{Engine, EngineOptions, TurnError};
 use jari_wire::snapshot::{self, SnapshotMeta};
@@ -19,6 +19,7 @@ use jari_wire::snapshot::{self, SnapshotMeta};
 use super::auditor::{Auditor, Promise, Violation, broken};
 use super::faults::{Counts, Fault};
 use super::plan::Plan;
+use super::stream::SimStream;
 use super::tap::{Ear, Tap};
 
 const JOURNAL_DIR: &str = "/journal";
@@ -80,8 +81,15 @@ pub struct SimNode {
     pub mute: bool,
 }
 
-/// Why a node did not start.
-pub struct Stopped(pub String);
+/// What a start came to, with what was said.
+pub enum Boot {
+    /// It runs.
+    Up,
+    /// Not now.
+    Later(String),
+    /// Never on this disk: it is damaged.
+    Damaged(String),
+}
 
 impl SimNode {
     /// A machine with an empty disk.
@@ -106,35 +114,42 @@ impl SimNode {
         }
     }
 
-    /// Starts from what the disk holds.
+    /// Starts from what the disk holds, and from the stream if there is one.
     ///
     /// # Errors
     ///
-    /// The broken promise. That a start stops with an error is none if a bit was flipped.
+    /// The broken promise. That a start stops is none if a bit was flipped, if the disk is full,
+    /// or if `excused`: the stream is away, or the power is about to go.
     pub fn boot(
         &mut self,
         plan: &Plan,
+        stream: Option<&SimStream>,
+        excused: bool,
         auditor: &mut Auditor,
         counts: &mut Counts,
-    ) -> Result<Result<(), Stopped>, Violation> {
-        let journal = match self.open(plan, counts) {
+    ) -> Result<Boot, Violation> {
+        let journal = match self.open(plan, stream, counts) {
             Ok(journal) => journal,
-            Err(error) => return self.stopped(&format!("the journal cannot be opened: {error}")),
+            Err(error) => return self.stopped(excused, &error),
         };
-        if let Some(stopped) = self.check_journal(&journal, auditor, counts)? {
-            return self.stopped(&stopped);
+        if let Some(stopped) = self.check_journal(&*journal, stream.is_some(), auditor, counts)? {
+            return self.stopped(excused, &stopped);
         }
         let (snapshot, damaged) = self.newest_snapshot();
-        if damaged > 0 && self.intact.is_none() {
-            return broken(Promise::Lost, "snapshot readable", "a snapshot that nobody touched is damaged");
+        if !damaged.is_empty() && self.intact.is_none() {
+            return self.stopped(excused, &format!("a snapshot that nobody touched: {damaged:?}"));
         }
-        (0..damaged).for_each(|_| counts.happened(Fault::SnapshotBitNoticed));
+        for (path, _) in &damaged {
+            counts.happened(Fault::SnapshotBitNoticed);
+            // Whoever is told of it takes it away.
+            self.forget(path);
+        }
         let ear = Ear::default();
-        let tap = Tap { inner: Box::new(journal), ear: ear.clone() };
+        let tap = Tap { inner: journal, ear: ear.clone() };
         let options = EngineOptions { node: self.number, record_bytes_max: plan.record_bytes_max };
         let (engine, recovered) = match Engine::recover(Box::new(tap), snapshot, options) {
             Ok(recovered) => recovered,
-            Err(error) => return self.stopped(&error.to_string()),
+            Err(error) => return self.stopped(excused, &error.to_string()),
         };
         if recovered.snapshot > 0 {
             counts.happened(Fault::FromSnapshot);
@@ -145,23 +160,48 @@ impl SimNode {
         self.flushed = position.0;
         self.since_snapshot = 0;
         (self.ear, self.engine) = (ear, Some(engine));
-        Ok(Ok(()))
+        Ok(Boot::Up)
     }
 
-    /// A start that stopped: noticed if something was flipped, else a broken promise.
-    fn stopped(&self, why: &str) -> Result<Result<(), Stopped>, Violation> {
+    /// A start that stopped, and why that is no wonder; else a broken promise.
+    fn stopped(&self, excused: bool, why: &str) -> Result<Boot, Violation> {
+        let full = self.disk.room_bytes(Path::new(JOURNAL_DIR)).is_some();
+        if excused || full {
+            return Ok(Boot::Later(why.to_owned()));
+        }
         if self.intact.is_some() {
-            return Ok(Err(Stopped(why.to_owned())));
+            return Ok(Boot::Damaged(why.to_owned()));
         }
         let words = format!("node {} does not start, though its disk only lost power: {why}", self.number);
         broken(Promise::Lost, "restart", words)
     }
 
-    fn open(&self, plan: &Plan, counts: &mut Counts) -> Result<FileJournal, OpenError> {
+    fn open(
+        &self,
+        plan: &Plan,
+        stream: Option<&SimStream>,
+        counts: &mut Counts,
+    ) -> Result<Box<dyn Journal>, String> {
         let mut options = FileOptions::new(JOURNAL_DIR);
         options.segment_bytes_max = plan.segment_bytes_max;
         options.check_all = plan.check_all;
-        let (journal, recovery) = FileJournal::open_on(Arc::new(self.disk.clone()), options)?;
+        let disk = Arc::new(self.disk.clone());
+        let said = |error: &dyn std::fmt::Display| format!("the journal cannot be opened: {error}");
+        let (journal, recovery): (Box<dyn Journal>, Recovery) = match stream {
+            None => {
+                let (journal, recovery) =
+                    FileJournal::open_on(disk, options).map_err(|error| said(&error))?;
+                (Box::new(journal), recovery)
+            }
+            Some(stream) => {
+                let line = stream.line(usize::from(self.number), self.life);
+                let life = u64::from(self.number) << 32 | u64::from(self.life);
+                let replicated = ReplicatedOptions { life, tries_max: 3 };
+                let (journal, caught_up) = ReplicatedJournal::open_on(disk, line, options, replicated)
+                    .map_err(|error| said(&error))?;
+                (Box::new(journal), caught_up.files)
+            }
+        };
         if recovery.torn_bytes > 0 {
             counts.happened(Fault::TornWriteDropped);
         }
@@ -172,7 +212,8 @@ impl SimNode {
     /// it cannot be read, if it cannot.
     fn check_journal(
         &mut self,
-        journal: &FileJournal,
+        journal: &dyn Journal,
+        in_cluster: bool,
         auditor: &mut Auditor,
         counts: &mut Counts,
     ) -> Result<Option<String>, Violation> {
@@ -194,7 +235,7 @@ impl SimNode {
         let unknown: Vec<_> = found.iter().filter(|(position, ..)| *position > known).collect();
         let unreported = std::mem::take(&mut self.unreported);
         if !unknown.is_empty() {
-            if !unknown.iter().map(|(.., payload)| payload).eq(&unreported) {
+            if in_cluster || !unknown.iter().map(|(.., payload)| payload).eq(&unreported) {
                 let words = format!("{} records nobody was told of are there after {known}", unknown.len());
                 return broken(Promise::Lost, "all of a group or none", words);
             }
@@ -206,14 +247,14 @@ impl SimNode {
         Ok(None)
     }
 
-    /// The newest snapshot that is whole, and how many newer ones are damaged.
-    fn newest_snapshot(&self) -> (Option<(SnapshotMeta, Data)>, u32) {
-        let mut damaged = 0;
+    /// The newest snapshot that is whole, and what is wrong with newer ones.
+    fn newest_snapshot(&self) -> (Option<(SnapshotMeta, Data)>, Vec<(PathBuf, String)>) {
+        let mut damaged = Vec::new();
         for path in self.snapshots().into_iter().rev() {
-            let read = read_file(&self.disk, &path, SNAPSHOT_BYTES_MAX);
-            match read.map(|bytes| snapshot::read(&mut &*bytes)) {
-                Ok(Ok(found)) => return (Some(found), damaged),
-                _ => damaged += 1,
+            let read = read_file(&self.disk, &path, SNAPSHOT_BYTES_MAX).map_err(|error| error.to_string());
+            match read.and_then(|bytes| snapshot::read(&mut &*bytes).map_err(|error| error.to_string())) {
+                Ok(found) => return (Some(found), damaged),
+                Err(error) => damaged.push((path, error)),
             }
         }
         (None, damaged)
@@ -235,9 +276,11 @@ impl SimNode {
         segments.map(|name| Path::new(JOURNAL_DIR).join(name)).collect()
     }
 
-    /// Takes a snapshot away.
+    /// Takes a snapshot away for good.
     pub fn forget(&self, snapshot: &Path) {
-        self.disk.remove(snapshot).expect("a listed snapshot can be removed");
+        let removed = self.disk.remove(snapshot).and_then(|()| self.disk.sync_dir(Path::new(SNAPSHOTS_DIR)));
+        // The power may be about to go: then it is still there, and found again.
+        drop(removed);
     }
 
     /// Takes a snapshot and lets the journal go; `false` if the disk failed.

@@ -25,7 +25,12 @@ const TROUBLES: &[Fault] = &[
     Fault::ClockBack,
     Fault::OldSnapshot,
     Fault::QuietHours,
+    Fault::PowerCutInStart,
 ];
+
+/// Troubles that only a stream can cause.
+const STREAM_TROUBLES: &[Fault] =
+    &[Fault::AckLost, Fault::Partitioned, Fault::StreamFull, Fault::PowerCutAfterAck];
 
 /// See the module's documentation. Times in milliseconds of the world's clock.
 #[derive(Clone, Debug)]
@@ -46,6 +51,8 @@ pub struct Plan {
     pub mischief_ms: f64,
     /// The troubles.
     pub troubles: BTreeSet<Fault>,
+    /// A fault that nobody can survive, at the end.
+    pub doom: Option<Fault>,
     /// How likely a message is lost.
     pub loss: f64,
     /// How likely a request is repeated.
@@ -66,13 +73,20 @@ impl Plan {
     /// The plan of a seed.
     pub fn draw(random: &mut Random) -> Plan {
         let network_is_bad = random.chance(0.6);
-        let cluster = false;
+        let cluster = random.chance(0.6);
         let mut troubles = BTreeSet::new();
-        for trouble in TROUBLES {
+        let of_streams = if cluster { STREAM_TROUBLES } else { &[] };
+        for trouble in TROUBLES.iter().chain(of_streams) {
             if random.chance(0.4) {
                 troubles.insert(*trouble);
             }
         }
+        // These end the run, so few seeds have one.
+        let doom = match random.below(30) {
+            0 if cluster => Some(Fault::TailLostNoticed),
+            1 if cluster => Some(Fault::NewerRecordNoticed),
+            _ => None,
+        };
         let mut often = |most: f64| if network_is_bad { most * random.unit() } else { 0.0 };
         let (loss, repeat, delay) = (often(0.15), often(0.2), often(0.3));
         Plan {
@@ -84,6 +98,7 @@ impl Plan {
             pause_ms: random.between(80.0, 600.0),
             mischief_ms: random.between(600.0, 5_000.0),
             troubles,
+            doom,
             loss,
             repeat,
             delay,

@@ -10,15 +10,17 @@ use std::collections::{BTreeMap, VecDeque};
 use jari_core::ids::CommandId;
 use jari_core::waiting_room::Phase;
 use jari_core::{Body, Command, Outcome};
-use jari_journal::CrashFate;
+use jari_journal::{CrashFate, FaultyDisk};
 use jari_node::TurnError;
 
-use super::auditor::{Auditor, Promise, Violation, broken};
+use super::auditor::{Auditor, Violation};
 use super::clients::{Client, PATIENCE_MS};
 use super::country::{START_MS, seed_of};
+use super::doom::Doom;
 use super::faults::{Counts, Fault};
-use super::node::{Envelope, SimNode};
+use super::node::{Boot, Envelope, SimNode};
 use super::plan::Plan;
+use super::stream::SimStream;
 use super::workload::Workload;
 use crate::simulate::random::Random;
 
@@ -48,6 +50,8 @@ pub enum Event {
     Boot(usize, u32),
     /// A node has been idle.
     Tick(usize, u32),
+    /// A record that was on its way reaches the stream.
+    Arrives(usize, u32, u128, Vec<u8>),
     /// Trouble.
     Mischief,
     /// A slow disk, a full disk, a wrong clock: over.
@@ -70,6 +74,10 @@ pub struct World {
     planned: u64,
     /// The nodes.
     pub nodes: Vec<SimNode>,
+    /// The stream, in a cluster.
+    pub stream: Option<SimStream>,
+    /// A fault that nobody survives has happened.
+    pub doom: Option<Doom>,
     /// The clients.
     pub clients: Vec<Client>,
     /// What they ask.
@@ -93,6 +101,7 @@ impl World {
         let mut wishes = Random::new(random.bits());
         let workload = Workload::draw(&plan, &mut wishes);
         let nodes = (0..plan.nodes).map(|number| SimNode::new(number, random.bits())).collect();
+        let stream = plan.cluster.then(|| SimStream::new(Random::new(random.bits())));
         let clients = (0..plan.clients).map(|_| Client::default()).collect();
         World {
             plan,
@@ -103,6 +112,8 @@ impl World {
             calendar: BTreeMap::new(),
             planned: 0,
             nodes,
+            stream,
+            doom: None,
             clients,
             workload,
             auditor: Auditor::default(),
@@ -119,8 +130,11 @@ impl World {
     ///
     /// The first promise broken.
     pub fn run(&mut self) -> Result<(), Violation> {
-        for node in 0..self.nodes.len() {
-            self.boot(node)?;
+        self.boot(0)?;
+        // The others join while the first serves already.
+        for node in 1..self.nodes.len() {
+            let ms = u64::from(self.random.below(5_000));
+            self.after(ms, Event::Boot(node, 0));
         }
         for client in 0..self.clients.len() {
             self.after(1 + client as u64, Event::Wake(client, 0));
@@ -128,6 +142,12 @@ impl World {
         self.after(500, Event::Mischief);
         let busy_ms = self.plan.busy_ms;
         self.run_until(busy_ms)?;
+        if let Some(fault) = self.plan.doom {
+            self.doom(fault);
+        }
+        if self.doom.is_some() {
+            return self.await_doom();
+        }
         self.make_peace()?;
         self.conclude()
     }
@@ -198,6 +218,7 @@ impl World {
             }
             Event::Mischief if self.troubled => return self.mischief(),
             Event::Relief(node, fault) => self.relieve(node, fault),
+            Event::Arrives(node, life, key, bytes) => self.arrives_late(node, life, key, bytes),
             // It was meant for an earlier life, or for times of trouble.
             Event::Turn(..) | Event::Answers(..) | Event::Boot(..) | Event::Tick(..) | Event::Mischief => {}
         }
@@ -212,21 +233,39 @@ impl World {
 
     /// Starts a node; one that finds damage is rebuilt and started again.
     pub fn boot(&mut self, node: usize) -> Result<(), Violation> {
-        if self.nodes[node].is_up() {
+        if self.nodes[node].is_up() || self.doom.is_some() {
             return Ok(());
         }
+        self.learn_stream()?;
         let flipped = self.nodes[node].intact.is_some();
-        let before = self.counts.of(Fault::SnapshotBitNoticed);
-        let booted = self.nodes[node].boot(&self.plan, &mut self.auditor, &mut self.counts)?;
-        if let Err(stopped) = booted {
-            self.note(2, node as u64, || format!("node {node} does not start: {}", stopped.0));
-            self.happened(Fault::JournalBitNoticed, node);
-            let intact = self.nodes[node].intact.take();
-            self.nodes[node].disk = intact.expect("a start stops only after a flip");
-            self.happened(Fault::Rebuilt, node);
-            return self.boot(node);
+        let noticed = self.counts.of(Fault::SnapshotBitNoticed);
+        let in_danger = self.troubled && self.plan.troubles.contains(&Fault::PowerCutInStart);
+        let cut = in_danger && !flipped && self.random.chance(0.2);
+        if cut {
+            let operations = 1 + u64::from(self.random.below(12));
+            self.nodes[node].disk.power_off_after(Some(operations));
         }
-        if flipped && before == self.counts.of(Fault::SnapshotBitNoticed) {
+        let away = self.stream.as_ref().is_some_and(|stream| stream.service().cut_off.contains(&node));
+        let stream = self.stream.clone();
+        let this = &mut self.nodes[node];
+        let booted =
+            this.boot(&self.plan, stream.as_ref(), cut || away, &mut self.auditor, &mut self.counts)?;
+        match booted {
+            Boot::Up => self.nodes[node].disk.power_off_after(None),
+            Boot::Later(why) => {
+                self.note(2, node as u64, || format!("node {node} does not start yet: {why}"));
+                self.happened(if cut { Fault::PowerCutInStart } else { Fault::StartDelayed }, node);
+                let fate = if cut { self.any_fate() } else { CrashFate::KeepAll };
+                self.crash(node, fate);
+                return Ok(());
+            }
+            Boot::Damaged(why) => {
+                self.note(2, node as u64, || format!("node {node} does not start: {why}"));
+                self.rebuild(node);
+                return self.boot(node);
+            }
+        }
+        if flipped && noticed == self.counts.of(Fault::SnapshotBitNoticed) {
             self.happened(Fault::JournalBitHarmless, node);
         }
         let position = self.nodes[node].flushed;
@@ -234,6 +273,19 @@ impl World {
         let life = self.nodes[node].life;
         self.after(TICK_MS, Event::Tick(node, life));
         Ok(())
+    }
+
+    /// A damaged disk is replaced by an intact copy, or by an empty one and the stream.
+    fn rebuild(&mut self, node: usize) {
+        self.happened(Fault::JournalBitNoticed, node);
+        self.happened(Fault::Rebuilt, node);
+        let intact = self.nodes[node].intact.take();
+        if self.stream.is_some() && self.random.chance(0.5) {
+            self.nodes[node].disk = FaultyDisk::new(self.random.bits());
+            self.nodes[node].flushed = 0;
+        } else {
+            self.nodes[node].disk = intact.expect("only a flip damages a disk");
+        }
     }
 
     /// A node ends, leaving of its unflushed writes what `fate` says, and starts again later.
@@ -275,20 +327,26 @@ impl World {
         batch.extend(self.draws_due(node));
         let commands: Vec<Command> = batch.iter().map(|envelope| envelope.command.clone()).collect();
         let (turned, answers) = self.nodes[node].turn(&commands, clock);
+        self.hear_of_stream();
         self.note(5, batch.len() as u64, || {
             format!("node {node} turns {commands:?}: {turned:?} {answers:?}")
         });
+        if self.doom.is_some() {
+            self.nodes[node].turning = false;
+            return self.doomed_turn(node, &turned);
+        }
         self.audit_turn(node, &batch, &turned, &answers)?;
         match turned {
             Ok(()) => {}
             Err(TurnError::Full) => {
-                self.happened(Fault::DiskFull, node);
+                let full = if self.stream.is_some() { Fault::StreamFull } else { Fault::DiskFull };
+                self.happened(full, node);
                 for envelope in batch.iter().skip(answers.len()) {
                     self.send_answer(envelope.client, envelope.command.clone(), None);
                 }
             }
-            Err(_) => {
-                self.turn_failed(node);
+            Err(error) => {
+                self.turn_failed(node, &error);
                 return Ok(());
             }
         }
@@ -307,9 +365,16 @@ impl World {
     }
 
     /// The journal broke: the process ends, and what the disk kept shows at the restart.
-    fn turn_failed(&mut self, node: usize) {
+    fn turn_failed(&mut self, node: usize, error: &TurnError) {
         let handed_over = std::mem::take(&mut self.nodes[node].ear.heard().handed_over);
-        self.nodes[node].unreported = handed_over.into();
+        if self.stream.is_none() {
+            self.nodes[node].unreported = handed_over.into();
+        }
+        // What the disk says when it was told to fail, and nothing else does.
+        let by_disk = error.to_string().contains("os error 5");
+        if !by_disk {
+            self.nodes[node].fate = None;
+        }
         self.disk_failed(node);
     }
 
@@ -323,84 +388,6 @@ impl World {
             None => CrashFate::KeepAll,
         };
         self.crash(node, fate);
-    }
-
-    /// Compares a turn with the order and the model.
-    pub fn audit_turn(
-        &mut self,
-        node: usize,
-        batch: &[Envelope],
-        turned: &Result<(), TurnError>,
-        answers: &[(usize, Outcome)],
-    ) -> Result<(), Violation> {
-        let delivered = std::mem::take(&mut self.nodes[node].ear.heard().delivered);
-        let mut expected: Vec<Option<Outcome>> = vec![None; batch.len()];
-        let mut next = 0;
-        for (position, chain, payload) in delivered {
-            self.auditor.learn(position, &payload, Some(chain))?;
-            if position != self.nodes[node].flushed + 1 {
-                let words =
-                    format!("node {node} was delivered {position} after {}", self.nodes[node].flushed);
-                return broken(Promise::Lost, "gapless order", words);
-            }
-            self.nodes[node].flushed = position;
-            if self.nodes[node].ear.heard().is_own(&payload) {
-                self.expect(position, batch, &mut next, &mut expected)?;
-            }
-        }
-        for (number, (index, has)) in answers.iter().enumerate() {
-            let envelope = &batch[*index];
-            let should = if envelope.is_unfit() { Some(*has) } else { expected[*index] };
-            if *index != number {
-                return broken(Promise::Lost, "answers in order", format!("answer {number} was for {index}"));
-            }
-            if envelope.is_unfit() && has.refusal().is_none() {
-                return broken(
-                    Promise::Rules,
-                    "unfit is refused",
-                    format!("{:?} came to {has:?}", envelope.command),
-                );
-            }
-            if !envelope.is_unfit() {
-                self.auditor.answered(&envelope.command, *has, should)?;
-            }
-        }
-        if turned.is_ok() && answers.len() != batch.len() {
-            let words = format!("{} of {} commands were answered", answers.len(), batch.len());
-            return broken(Promise::Alone, "every command answered", words);
-        }
-        if matches!(turned, Ok(()) | Err(TurnError::Full)) {
-            self.nodes[node].ear.heard().handed_over.clear();
-        }
-        let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
-        let (position, _) = engine.applied();
-        if position.0 != self.nodes[node].flushed {
-            let words = format!("node {node} applied {} of {}", position.0, self.nodes[node].flushed);
-            return broken(Promise::Lost, "delivered is applied", words);
-        }
-        engine.read(|state| self.auditor.compare_sometimes(position.0, state))
-    }
-
-    /// What the commands of one of the node's own records must be answered.
-    fn expect(
-        &self,
-        position: u64,
-        batch: &[Envelope],
-        next: &mut usize,
-        expected: &mut [Option<Outcome>],
-    ) -> Result<(), Violation> {
-        for (command, answer) in self.auditor.answers(position) {
-            while batch.get(*next).is_some_and(Envelope::is_unfit) {
-                *next += 1;
-            }
-            if batch.get(*next).is_none_or(|envelope| envelope.command != *command) {
-                let words = format!("the record at {position} holds {command:?}, which was not asked there");
-                return broken(Promise::Lost, "record holds what was asked", words);
-            }
-            expected[*next] = Some(answer);
-            *next += 1;
-        }
-        Ok(())
     }
 
     /// The node reveals the seeds of rooms whose time has come, as the service does.

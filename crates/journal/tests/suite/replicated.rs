@@ -1,8 +1,6 @@
 //! Several nodes on one stream: what the composite promises when streams and disks fail.
 
-use jari_journal::replicated::{
-    AckFate, RebuildError, ReplicatedOpenError, rebuild_files, rebuild_stream,
-};
+use jari_journal::replicated::{AckFate, RebuildError, ReplicatedOpenError, rebuild_files, rebuild_stream};
 use jari_journal::{
     AppendError, CrashFate, FaultyDisk, FaultyStream, FileOptions, Journal, Position, ReplicatedOptions,
     SettleError, Stream, TakeError,
