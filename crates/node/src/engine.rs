@@ -23,13 +23,18 @@ const WARM_LEN: usize = 64;
 pub struct EngineOptions {
     /// This node's number: records carry it, so that a node knows its own.
     pub node: u16,
+    /// Drawn at random for each start where several nodes share the journal: it makes this
+    /// life's sequence numbers unlike those of any other. A record that was handed over
+    /// before a crash may come into the order after the restart, and must not be taken for
+    /// one of this life. 0 where only this node writes: numbers go on where they ended.
+    pub life: u32,
     /// A record is closed when it reaches this size.
     pub record_bytes_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { node: 0, record_bytes_max: 256 * 1024 }
+        EngineOptions { node: 0, life: 0, record_bytes_max: 256 * 1024 }
     }
 }
 
@@ -126,7 +131,7 @@ impl Engine {
             state = State::restore(data).map_err(RecoverError::Snapshot)?;
             recovered.snapshot = meta.position;
         }
-        let mut sequence = 0;
+        let mut sequence = u64::from(options.life) << 32;
         let mut unreadable = None;
         journal.read(applied, &mut |entry| {
             let record = match record::decode(entry.payload) {
@@ -136,7 +141,7 @@ impl Engine {
                     return ControlFlow::Break(());
                 }
             };
-            if record.head.node == options.node {
+            if record.head.node == options.node && options.life == 0 {
                 sequence = record.head.sequence + 1;
             }
             recovered.records += 1;
@@ -195,6 +200,16 @@ impl Engine {
             }
         }
         self.settle(&mut own, answer)
+    }
+
+    /// Applies what other nodes have made final meanwhile, without adding anything.
+    ///
+    /// # Errors
+    ///
+    /// See [`TurnError`].
+    pub fn hear(&mut self) -> Result<(), TurnError> {
+        let mut own = Own { commands: &[], records: VecDeque::new(), unfit: BTreeSet::new() };
+        self.settle(&mut own, &mut |_, _| {})
     }
 
     /// The state, to be read by others; the engine alone writes to it.

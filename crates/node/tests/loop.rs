@@ -76,7 +76,7 @@ fn what_was_answered_is_there_after_a_crash() {
 #[test]
 fn a_batch_larger_than_a_record_is_split_and_answered_in_order() {
     let journal = MemoryJournal::new(MemoryOptions::default());
-    let options = EngineOptions { node: 3, record_bytes_max: 100 };
+    let options = EngineOptions { node: 3, record_bytes_max: 100, ..EngineOptions::default() };
     let (mut engine, _) = Engine::recover(Box::new(journal), None, options).unwrap();
     let commands: Vec<Command> = std::iter::once(create_room()).chain((0..500).map(|_| join(1))).collect();
     let outcomes = turn(&mut engine, &commands, OPENS_AT - 1000).unwrap();

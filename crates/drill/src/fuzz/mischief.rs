@@ -155,7 +155,10 @@ impl World {
     fn flip(&mut self, node: usize, journal: bool) {
         let files = if journal { self.nodes[node].segments() } else { self.nodes[node].snapshots() };
         // The journal is kept from the older of two snapshots on: one may be damaged.
-        if files.is_empty() || !journal && files.len() < 2 || self.nodes[node].fate.is_some() {
+        if files.is_empty()
+            || !journal && !self.nodes[node].can_fall_back()
+            || self.nodes[node].fate.is_some()
+        {
             return;
         }
         let file = if journal {
@@ -179,7 +182,7 @@ impl World {
     /// The newest snapshot is taken away: the start works from the one before it.
     fn start_from_old_snapshot(&mut self, node: usize) {
         let snapshots = self.nodes[node].snapshots();
-        if snapshots.len() < 2 || self.nodes[node].fate.is_some() {
+        if !self.nodes[node].can_fall_back() || self.nodes[node].fate.is_some() {
             return;
         }
         self.crash(node, CrashFate::KeepAll);

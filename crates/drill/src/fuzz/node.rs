@@ -146,7 +146,9 @@ impl SimNode {
         }
         let ear = Ear::default();
         let tap = Tap { inner: journal, ear: ear.clone() };
-        let options = EngineOptions { node: self.number, record_bytes_max: plan.record_bytes_max };
+        // A life of its own in a cluster, as the service draws one; alone, numbers go on.
+        let life = if stream.is_some() { 1 + self.life } else { 0 };
+        let options = EngineOptions { node: self.number, life, record_bytes_max: plan.record_bytes_max };
         let (engine, recovered) = match Engine::recover(Box::new(tap), snapshot, options) {
             Ok(recovered) => recovered,
             Err(error) => return self.stopped(excused, &error.to_string()),
@@ -274,6 +276,17 @@ impl SimNode {
         let names = self.disk.list(Path::new(JOURNAL_DIR)).unwrap_or_default();
         let segments = names.iter().filter(|name| name.ends_with(".segment"));
         segments.map(|name| Path::new(JOURNAL_DIR).join(name)).collect()
+    }
+
+    /// Whether it could start from the snapshot before the newest: one loss is to be survived,
+    /// not two in a row.
+    #[must_use]
+    pub fn can_fall_back(&self) -> bool {
+        let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
+        let snapshots = self.snapshots();
+        let before = snapshots.len().checked_sub(2).and_then(|index| number(&snapshots[index]));
+        let first = self.segments().first().and_then(number);
+        before.zip(first).is_some_and(|(before, first)| before + 1 >= first)
     }
 
     /// Takes a snapshot away for good.

@@ -36,6 +36,18 @@ pub(crate) fn encode(head: (Position, Chain), record: &[u8], out: &mut Vec<u8>) 
     out.extend_from_slice(record);
 }
 
+/// The key of the `count`th record that is offered in a life. The bytes count too: were two
+/// nodes ever to have the same life, different records must still not pass for one.
+pub(crate) fn key(life: u64, count: u64, bytes: &[u8]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&life.to_le_bytes());
+    hasher.update(&count.to_le_bytes());
+    hasher.update(bytes);
+    let mut key = [0; 16];
+    hasher.finalize_xof().fill(&mut key);
+    u128::from_le_bytes(key)
+}
+
 /// Takes a record apart, or says why that cannot be done.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Envelope<'_>, String> {
     let Some((front, record)) = bytes.split_first_chunk::<ENVELOPE_BYTES>() else {
@@ -66,6 +78,14 @@ mod tests {
         assert_eq!(bytes, golden);
         let envelope = decode(&golden).expect("it is whole");
         assert_eq!(envelope, Envelope { head: (Position(0x0102), Chain([7; 32])), record: b"record" });
+    }
+
+    #[test]
+    fn a_key_is_the_same_only_for_the_same_bytes_at_the_same_place_of_a_life() {
+        assert_eq!(key(1, 2, b"record"), key(1, 2, b"record"));
+        for other in [key(2, 2, b"record"), key(1, 3, b"record"), key(1, 2, b"other")] {
+            assert_ne!(other, key(1, 2, b"record"));
+        }
     }
 
     #[test]

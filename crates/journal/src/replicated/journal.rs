@@ -15,7 +15,8 @@ use crate::replicated::stream::{OfferError, Stream};
 #[derive(Copy, Clone, Debug)]
 pub struct ReplicatedOptions {
     /// Drawn at random for each opening: it makes the keys of this opening's records
-    /// unlike those of any other, so that the stream takes none for a repetition.
+    /// unlike those of any other, so that the stream takes none for a repetition, even of
+    /// the same bytes.
     pub life: u64,
     /// How often a record is offered, and the stream asked for its records, before the
     /// journal gives up and breaks. All tries together must take less time than the
@@ -58,7 +59,7 @@ impl<S: Stream> ReplicatedJournal<S> {
     /// Offers the pending record until its place is known. A refusal counts only if no
     /// earlier try may have been stored.
     fn offer(&mut self) -> Result<Placed, String> {
-        let key = (u128::from(self.options.life) << 64) | u128::from(self.offered);
+        let key = envelope::key(self.options.life, self.offered, &self.pending);
         self.offered += 1;
         let mut unknown = None;
         for _ in 0..self.options.tries_max {

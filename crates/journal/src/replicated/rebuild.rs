@@ -13,6 +13,9 @@ use crate::replicated::journal::{ReplicatedJournal, ReplicatedOptions};
 use crate::replicated::open::{ReplicatedOpenError, ends};
 use crate::replicated::stream::{OfferError, Stream, TakeError};
 
+/// Bytes of records that are read and compared at a time.
+const COMPARED_BYTES: usize = 4 << 20;
+
 /// Why nothing, or not everything, was made anew.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
@@ -97,7 +100,7 @@ pub fn rebuild_stream(
     }
     let mut failed = None;
     each_in_envelope(&file, &mut |position, bytes| {
-        let key = (u128::from(options.life) << 64) | u128::from(position.0);
+        let key = envelope::key(options.life, position.0, bytes);
         match offer(stream, key, bytes, options.tries_max) {
             Ok(at) if at == position => return ControlFlow::Continue(()),
             Ok(_) => failed = Some(RebuildError::Differs { position }),
@@ -159,27 +162,40 @@ fn each_in_envelope(
     })
 }
 
+/// Reads both again and compares all of it, some records at a time.
 fn compare(file: &FileJournal, stream: &mut dyn Stream) -> Result<(Position, Position), RebuildError> {
     let (first, head) = (file.first(), file.head().0);
-    let mut differs = None;
+    let mut failed = None;
+    let mut some: Vec<Vec<u8>> = Vec::new();
     each_in_envelope(file, &mut |position, bytes| {
-        // One at a time: this is a check, and the stream's batches are its own business.
-        let mut same = false;
-        let taken = stream.take(Position(position.0 - 1), position, &mut |at, there| {
-            same = at == position && there == bytes;
-            ControlFlow::Break(())
-        });
-        match taken {
-            Ok(()) if same => ControlFlow::Continue(()),
-            Ok(()) => {
-                differs = Some(RebuildError::Differs { position });
-                ControlFlow::Break(())
-            }
+        some.push(bytes.to_vec());
+        if position < head && some.iter().map(Vec::len).sum::<usize>() < COMPARED_BYTES {
+            return ControlFlow::Continue(());
+        }
+        let before = Position(position.0 - some.len() as u64);
+        match compare_some(&std::mem::take(&mut some), before, stream) {
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
-                differs = Some(error.into());
+                failed = Some(error);
                 ControlFlow::Break(())
             }
         }
     })?;
-    differs.map_or(Ok((first, head)), Err)
+    failed.map_or(Ok((first, head)), Err)
+}
+
+fn compare_some(ours: &[Vec<u8>], before: Position, stream: &mut dyn Stream) -> Result<(), RebuildError> {
+    let mut same = 0;
+    let upto = Position(before.0 + ours.len() as u64);
+    stream.take(before, upto, &mut |at, there| {
+        if at.0 != before.0 + same as u64 + 1 || ours.get(same).is_none_or(|ours| ours != there) {
+            return ControlFlow::Break(());
+        }
+        same += 1;
+        if same == ours.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if same == ours.len() {
+        return Ok(());
+    }
+    Err(RebuildError::Differs { position: Position(before.0 + same as u64 + 1) })
 }
