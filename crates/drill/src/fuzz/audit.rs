@@ -57,8 +57,9 @@ impl World {
             let words = format!("{} of {} commands were answered", answers.len(), batch.len());
             return broken(Promise::Alone, "every command answered", words);
         }
-        if matches!(turned, Ok(()) | Err(TurnError::Full)) {
-            self.nodes[node].ear.heard().handed_over.clear();
+        if matches!(turned, Err(TurnError::Full)) {
+            let handed_over = std::mem::take(&mut self.nodes[node].ear.heard().handed_over);
+            self.auditor.not_kept(handed_over);
         }
         let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
         let (position, _) = engine.applied();
@@ -122,10 +123,8 @@ impl World {
     pub fn arrives_late(&mut self, node: usize, life: u32, key: u128, bytes: Vec<u8>) {
         let Some(stream) = self.stream.as_ref().filter(|_| self.doom.is_none()) else { return };
         let (position, new) = stream.service().store(key, bytes);
-        if new {
-            let restarted = self.nodes[node].life != life;
-            let fault = if restarted { Fault::StoredAfterRestart } else { Fault::StoredLate };
-            self.happened(fault, node);
+        if new && self.nodes[node].life != life {
+            self.happened(Fault::StoredLate, node);
             self.note(12, position, || format!("a record of node {node} is stored late, at {position}"));
         }
     }

@@ -8,7 +8,7 @@
 //! It must never take a node's word for anything but the order of records that nobody has seen
 //! yet. Start reading at [`Auditor::learn`], then [`Auditor::answered`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jari_core::ids::CommandId;
@@ -94,10 +94,32 @@ pub struct Auditor {
     model: Model,
     witness: State,
     hashes: BTreeMap<u64, [u8; 32]>,
+    /// Records of which a node was told that they are not kept.
+    refused: BTreeSet<Vec<u8>>,
     /// What somebody was answered, by id.
     acknowledged: BTreeMap<CommandId, (Body, Outcome)>,
     /// Commands judged so far.
     pub judged: u64,
+    /// What they came to, and how often: kinds of outcomes, and codes of refusals.
+    pub came_to: BTreeMap<&'static str, u64>,
+}
+
+/// The kind of an outcome, or the code of a refusal.
+fn kind_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Refused(refusal) => refusal.reason.code(),
+        Outcome::Joined { .. } => "joined",
+        Outcome::Entered { .. } => "entered",
+        Outcome::Held { .. } => "held",
+        Outcome::Confirmed { .. } => "confirmed",
+        Outcome::Cancelled { .. } => "cancelled",
+        Outcome::Rescheduled { .. } => "rescheduled",
+        Outcome::CheckedIn { .. } => "checked_in",
+        Outcome::ClinicAdded { .. } => "clinic_added",
+        Outcome::DeskAdded { .. } => "desk_added",
+        Outcome::SlotsAdded { .. } => "slots_added",
+    }
 }
 
 impl Auditor {
@@ -165,6 +187,11 @@ impl Auditor {
                 return broken(Promise::Lost, "readable record", words);
             }
         };
+        if self.refused.contains(payload) {
+            let words =
+                format!("the record at {position} was refused for want of room: {:?}", record.commands);
+            return broken(Promise::Lost, "full means not kept", words);
+        }
         self.model.pass_time(record.head.at.0);
         self.witness.advance(record.head.at);
         let mut answers = Vec::with_capacity(record.commands.len());
@@ -178,7 +205,9 @@ impl Auditor {
                 let words = format!("{:?} came to {told:?}, not to {answer:?}", command.body);
                 return broken(promise_of(&command.body), "every answer", words);
             }
+            self.check_called(command)?;
             self.judged += 1;
+            *self.came_to.entry(kind_of(&answer)).or_default() += 1;
             answers.push(answer);
         }
         let mut hasher = blake3::Hasher::new();
@@ -189,6 +218,30 @@ impl Auditor {
             self.hashes.insert(position, snapshot::state_hash(self.witness.data()));
         }
         Ok(())
+    }
+
+    /// A room has called everyone who was let in, and nobody beyond the last ticket.
+    fn check_called(&self, command: &Command) -> Result<(), Violation> {
+        let Body::Enter { room, .. } = &command.body else { return Ok(()) };
+        let rooms = (self.model.rooms.get(room), self.witness.data().rooms.get(room));
+        let (Some(model), Some(has)) = rooms else { return Ok(()) };
+        if has.called >= model.called_min && has.called <= has.issued {
+            return Ok(());
+        }
+        let words =
+            format!("{command:?}: called are {}, entered position {}", has.called, model.called_min - 1);
+        broken(Promise::Order, "nobody enters uncalled", words)
+    }
+
+    /// A node was told that records are not kept.
+    pub fn not_kept(&mut self, payloads: impl IntoIterator<Item = Vec<u8>>) {
+        self.refused.extend(payloads);
+    }
+
+    /// A node that numbers its records from where they end starts anew: it may write the very
+    /// bytes again that were refused before.
+    pub fn may_be_written_again(&mut self) {
+        self.refused.clear();
     }
 
     /// The commands of a known record and what each must be answered.

@@ -90,11 +90,25 @@ impl World {
         }
         self.note(6, client as u64, || format!("client {client} hears {outcome:?} to {:?}", command.body));
         self.workload.heard(command, outcome);
+        self.meet_end(outcome);
         self.clients[client].asking = None;
         self.clients[client].attempt += 1;
         let attempt = self.clients[client].attempt;
-        let pause_ms = 1 + self.wishes.exponential(self.plan.pause_ms) as u64;
+        let mut pause_ms = 1 + self.wishes.exponential(self.plan.pause_ms) as u64;
+        if client == 0 && self.workload.is_setting_up() {
+            pause_ms = 1;
+        }
         self.after(pause_ms, Event::Wake(client, attempt));
         Ok(())
+    }
+    /// A node has a turn at the very instant at which a hold or pass ends: errors live there.
+    fn meet_end(&mut self, outcome: Outcome) {
+        let (Outcome::Held { ends_at, .. } | Outcome::Entered { ends_at }) = outcome else { return };
+        let node = self.random.below(self.nodes.len() as u32) as usize;
+        let ms = ends_at.0.saturating_sub(self.clock());
+        if ms > 0 && self.nodes[node].is_up() {
+            let life = self.nodes[node].life;
+            self.after(ms, Event::Turn(node, life));
+        }
     }
 }

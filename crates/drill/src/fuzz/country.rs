@@ -94,8 +94,8 @@ pub fn clinic_config(name: &str) -> ClinicConfig {
 pub fn rules(version: u32, random: &mut Random) -> Rules {
     Rules {
         version,
-        born_from: Date(-3_000 + random.below(2) as i32),
-        born_until: Date(-2_993 + random.below(3) as i32),
+        born_from: Date(-3_000 + i32::from(random.chance(0.2))),
+        born_until: Date(-2_992 + random.below(4) as i32),
         doses: 1 + random.below(2) as u8,
         dose_interval_days: random.below(3) as u16,
     }
@@ -110,7 +110,7 @@ pub fn windows(random: &mut Random) -> Vec<Window> {
         .map(|number| {
             let lasts =
                 if number + 1 == count { 2 * DAY_MS } else { 5_000 + u64::from(random.below(30_000)) };
-            let digits = if random.chance(0.4) { 1 + random.below(0x3ff) as u16 } else { 0x3ff };
+            let digits = if random.chance(0.2) { 1 + random.below(0x3ff) as u16 } else { 0x3ff };
             let window = Window { opens_at: Time(opens), closes_at: Time(opens + lasts), digits, share_ppm };
             opens += lasts;
             share_ppm = if random.chance(0.7) { 1_000_000 } else { share_ppm };
@@ -124,7 +124,7 @@ fn campaign_config(number: u32, random: &mut Random) -> CampaignConfig {
     CampaignConfig {
         name: format!("Campaign {number}").into(),
         // The second always stands behind its room, the first now and then.
-        room: (number == 2 || random.chance(0.4)).then_some(RoomId(number)),
+        room: (number == 2 || random.chance(0.25)).then_some(RoomId(number)),
         quota: 2 + random.below(8),
         vaccines: vec![vaccine("A", 1 + random.below(6)), vaccine("B", random.below(4))],
         rules: rules(1, random),

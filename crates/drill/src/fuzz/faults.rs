@@ -84,10 +84,8 @@ faults! {
     OtherNode = "same request sent to another node",
     /// The acknowledgement of a record is lost, though it is stored.
     AckLost = "stream's acknowledgement lost",
-    /// A record is stored after the offer gave up.
-    StoredLate = "record stored after the offer gave up",
-    /// A record is stored after the node that offered it started anew.
-    StoredAfterRestart = "record stored after its node restarted",
+    /// A record is stored after the offer gave up, and with it the life of its node.
+    StoredLate = "record stored after the offer and its node gave up",
     /// A node cannot reach the stream.
     Partitioned = "node cut off from the stream",
     /// The stream has no room.

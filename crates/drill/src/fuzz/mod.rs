@@ -56,6 +56,8 @@ pub struct Run {
     pub records: u64,
     /// Commands judged by the model.
     pub judged: u64,
+    /// What they came to, and how often.
+    pub came_to: BTreeMap<&'static str, u64>,
     /// Faults that happened.
     pub counts: Counts,
     /// The promise that was broken, if any.
@@ -71,6 +73,8 @@ pub struct Summary {
     pub records: u64,
     /// Commands of all of them.
     pub judged: u64,
+    /// What they came to, and how often.
+    pub came_to: BTreeMap<&'static str, u64>,
     /// Faults of all of them.
     pub counts: Counts,
     /// The digest over the digests of all seeds, in their order.
@@ -134,6 +138,7 @@ fn summarize(options: &FuzzOptions, runs: BTreeMap<u64, Run>) -> Summary {
         summary.seeds += 1;
         summary.records += run.records;
         summary.judged += run.judged;
+        run.came_to.iter().for_each(|(kind, count)| *summary.came_to.entry(kind).or_default() += count);
         summary.counts.add(&run.counts);
         digest.update(&run.digest);
         if let Some(violation) = run.violation {
@@ -161,6 +166,7 @@ fn run_world(seed: u64, traced: bool) -> (Run, Vec<String>) {
         digest: world.digest(),
         records: world.auditor.head(),
         judged: world.auditor.judged,
+        came_to: world.auditor.came_to.clone(),
         counts: world.counts.clone(),
         violation,
     };
@@ -177,9 +183,11 @@ impl fmt::Display for Summary {
         writeln!(formatter, "{:>10}  seeds", self.seeds)?;
         writeln!(formatter, "{:>10}  records in the order", self.records)?;
         writeln!(formatter, "{:>10}  commands judged", self.judged)?;
-        write!(formatter, "{}", self.counts)?;
+        writeln!(formatter, "\nwhat they came to:")?;
+        self.came_to.iter().try_for_each(|(kind, count)| writeln!(formatter, "{count:>10}  {kind}"))?;
+        writeln!(formatter, "\nfaults that happened:\n{}", self.counts)?;
         let digest: String = self.digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(formatter, "    digest  {digest}")?;
+        writeln!(formatter, "digest {digest}")?;
         match &self.failure {
             None => writeln!(formatter, "no promise was broken"),
             Some(failure) => failure.fmt(formatter),

@@ -18,6 +18,9 @@ use crate::simulate::random::Random;
 
 /// Beyond what any record may carry.
 const UNFIT_BYTES: usize = 5_000;
+/// The room whose tickets are bound to people, and the one whose are not.
+const BOUND: RoomId = RoomId(2);
+const FREE: RoomId = RoomId(1);
 /// Repeats are drawn from so many commands back.
 const PAST_LEN: u32 = 60;
 
@@ -109,6 +112,12 @@ impl Workload {
         self.remembered(body, random)
     }
 
+    /// Whether the operator is still setting things up.
+    #[must_use]
+    pub fn is_setting_up(&self) -> bool {
+        !self.country.script.is_empty()
+    }
+
     /// Gives a command its id; joins of the unidentified often have none, as the service's own.
     fn remembered(&mut self, body: Body, random: &mut Random) -> Command {
         let nameless = matches!(body, Body::Join { .. }) && random.chance(0.7)
@@ -165,15 +174,28 @@ impl Workload {
     }
 
     fn citizen(&self, random: &mut Random) -> Body {
+        // A fresh hold is confirmed before anything else, as a person would.
+        if let Some((booking, person)) = self.bookings.last().copied()
+            && random.chance(0.12)
+        {
+            return Body::Confirm { booking, person };
+        }
         let (booking, person) = self.booking(random);
         match random.below(100) {
-            0..10 => Body::JoinAs { room: Workload::room(random), person: self.person(random).0 },
-            10..17 => Body::Join { room: Workload::room(random), count: joins(random) },
+            0..10 => {
+                let room = if random.chance(0.8) { BOUND } else { Workload::room(random) };
+                Body::JoinAs { room, person: self.person(random).0 }
+            }
+            10..17 => {
+                let room = if random.chance(0.8) { FREE } else { Workload::room(random) };
+                Body::Join { room, count: joins(random) }
+            }
             17..34 => {
                 let (room, serial) = self.ticket(random);
                 Body::Enter { room, serial }
             }
             34..60 => self.hold(random),
+            60..88 if self.bookings.is_empty() && random.chance(0.8) => self.hold(random),
             60..74 => Body::Confirm { booking, person },
             74..80 => Body::Cancel { booking, person },
             80..88 => Body::Reschedule { booking, person, slot: self.slot(random) },
@@ -205,7 +227,8 @@ impl Workload {
             birth = known.map_or(birth, |(_, birth)| *birth);
         }
         let entry = ticket.filter(|_| random.chance(0.9)).map(|(room, serial, _)| Entry { room, serial });
-        let dose = if random.chance(0.04) { random.below(256) as u8 } else { 1 + random.below(2) as u8 };
+        let dose =
+            if random.chance(0.04) { random.below(256) as u8 } else { 1 + u8::from(random.chance(0.25)) };
         let birth = if random.chance(0.04) { Date(random.below(20_000) as i32 - 10_000) } else { birth };
         let channel = ChannelId([0, 0, 1, 2, 16][random.below(5) as usize]);
         Body::Hold { slot: self.slot(random), person, birth, dose, entry, channel }
@@ -221,8 +244,8 @@ impl Workload {
                 let vaccine = random.chance(0.5).then(|| VaccineId(random.below(3) as u16));
                 Body::SetQuota { campaign, vaccine, quota: random.below(10), reason }
             }
-            32..36 => Body::PauseCampaign { campaign, reason },
-            36..46 => Body::ResumeCampaign { campaign },
+            32..34 => Body::PauseCampaign { campaign, reason },
+            34..46 => Body::ResumeCampaign { campaign },
             46..49 => Body::PauseRoom { room, reason },
             49..57 => Body::ResumeRoom { room },
             57..62 => Body::SetPace { room, pace: country::pace(random), reason },

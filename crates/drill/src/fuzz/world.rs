@@ -251,6 +251,10 @@ impl World {
         let booted =
             this.boot(&self.plan, stream.as_ref(), cut || away, &mut self.auditor, &mut self.counts)?;
         match booted {
+            Boot::Up if self.stream.is_none() => {
+                self.nodes[node].disk.power_off_after(None);
+                self.auditor.may_be_written_again();
+            }
             Boot::Up => self.nodes[node].disk.power_off_after(None),
             Boot::Later(why) => {
                 self.note(2, node as u64, || format!("node {node} does not start yet: {why}"));

@@ -18,7 +18,7 @@ use crate::auditor::shuffle;
 
 /// One entry on the meter, in thousandths of an entry a minute times a millisecond.
 const ENTRY: u64 = 60_000;
-/// A pace changes at once; what had not been counted of the last step counts by the new one.
+/// The room's time is counted in steps of this.
 const STEP_MS: u64 = 100;
 /// The retry hint of a busy door.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=30_000;
@@ -68,6 +68,11 @@ fn burst(pace: &Pace) -> u64 {
     }
 }
 
+/// With what the present step has brought, which is only counted at its end.
+fn saved_max(pace: &Pace) -> u64 {
+    burst(pace) + u64::from(pace.entries_per_minute_max) * STEP_MS
+}
+
 /// The number of the first setting of a pace that is out of bounds.
 fn unfit_pace(pace: &Pace) -> Option<u64> {
     let fits = [
@@ -99,14 +104,15 @@ impl Room {
     fn fill_meter(&mut self, now: u64) {
         let (saved, since) = self.meter;
         let grown = u64::from(self.config.pace.entries_per_minute_max) * (now - since);
-        self.meter = ((saved + grown).min(burst(&self.config.pace)), now);
+        self.meter = ((saved + grown).min(saved_max(&self.config.pace)), now);
     }
 
     fn set_pace(&mut self, pace: Pace, now: u64) {
         self.fill_meter(now);
         self.config.pace = pace;
+        // What was not counted yet counts by the new pace.
         let step = u64::from(pace.entries_per_minute_max) * STEP_MS;
-        self.meter.0 = self.meter.0.min(burst(&pace)) + step;
+        self.meter.0 = (self.meter.0 + step).min(saved_max(&pace));
     }
 }
 
