@@ -122,6 +122,9 @@ impl World {
     /// A record reaches the stream after its offer gave up, unless a repetition was faster.
     pub fn arrives_late(&mut self, node: usize, life: u32, key: u128, bytes: Vec<u8>) {
         let Some(stream) = self.stream.as_ref().filter(|_| self.doom.is_none()) else { return };
+        if stream.service().full {
+            return;
+        }
         let (position, new) = stream.service().store(key, bytes);
         if new && self.nodes[node].life != life {
             self.happened(Fault::StoredLate, node);

@@ -20,6 +20,9 @@ use super::model::Model;
 /// The state's hash is kept for every so many positions.
 pub const HASH_EVERY: u64 = 8;
 
+/// Everything is compared with the model at every so many positions.
+const COMPARE_EVERY: u64 = 32;
+
 /// What was promised; the numbers are the design's.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Promise {
@@ -209,6 +212,14 @@ impl Auditor {
             self.judged += 1;
             *self.came_to.entry(kind_of(&answer)).or_default() += 1;
             answers.push(answer);
+        }
+        let compared = match position % COMPARE_EVERY {
+            0 => self.model.compare(&self.witness),
+            _ => self.model.compare_states(&self.witness),
+        };
+        if let Err(words) = compared {
+            let words = format!("after the record at {position}: {words}");
+            return broken(Promise::Twice, "state against the model", words);
         }
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.chain()).update(&position.to_le_bytes()).update(payload);

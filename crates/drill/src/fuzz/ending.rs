@@ -4,6 +4,8 @@
 //! operator would have to do by hand. Start reading at [`World::make_peace`].
 
 use jari_core::Command;
+use jari_core::ids::RoomId;
+use jari_core::waiting_room::{Phase, Room};
 use jari_journal::CrashFate;
 
 use super::auditor::{Promise, Violation, broken};
@@ -12,9 +14,20 @@ use super::world::World;
 
 /// Within this much virtual time after the last fault everyone has been answered.
 const ANSWERED_WITHIN_MS: u64 = 20_000;
+/// Within this much virtual time a room calls, though those it called before do not come.
+const CALLED_WITHIN_MS: u64 = 90_000;
+/// Below this pace it may take longer.
+const PACE_MIN: u32 = 30;
 /// Answers asked for again at the end, at the most.
 const ASKED_AGAIN_MAX: usize = 400;
 const ASKED_TOGETHER: usize = 16;
+
+/// Whether neither operator, health nor supply keeps a room from calling.
+fn is_free_to_call(room: &Room) -> bool {
+    let drawn = room.phase == Phase::Open && room.draw.is_some() && room.paused.is_none();
+    let healthy = room.controller.factor_ppm == 1_000_000;
+    drawn && healthy && room.config.campaign.is_none() && room.config.pace.entries_per_minute_max >= PACE_MIN
+}
 
 impl World {
     /// Ends all faults and gives everyone the time that was promised.
@@ -48,6 +61,32 @@ impl World {
                     asked.command, client.since, self.now
                 );
                 return broken(Promise::Alone, "everyone is answered", words);
+            }
+        }
+        if self.plan.long_peace { self.lines_move() } else { Ok(()) }
+    }
+
+    /// Where nothing holds a room back, somebody is called while nobody comes.
+    fn lines_move(&mut self) -> Result<(), Violation> {
+        let rooms = &self.auditor.witness().data().rooms;
+        let waiting: Vec<(RoomId, u32)> = rooms
+            .iter()
+            .filter(|(_, room)| is_free_to_call(room) && room.called < room.issued)
+            .map(|(id, room)| (*id, room.called))
+            .collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let upto = self.now + CALLED_WITHIN_MS;
+        self.run_until(upto)?;
+        for (id, called) in waiting {
+            let room = &self.auditor.witness().data().rooms[&id];
+            if room.called == called {
+                let words = format!(
+                    "room {} has called {called} of {} for {CALLED_WITHIN_MS} ms: {:?}",
+                    id.0, room.issued, room.controller
+                );
+                return broken(Promise::Order, "the line moves", words);
             }
         }
         Ok(())

@@ -67,6 +67,8 @@ pub struct Plan {
     pub record_bytes_max: usize,
     /// Whether a start checks every byte of the journal.
     pub check_all: bool,
+    /// Whether the end is watched for long enough to see the lines move.
+    pub long_peace: bool,
 }
 
 impl Plan {
@@ -106,6 +108,7 @@ impl Plan {
             segment_bytes_max: 2_048 << random.below(5),
             record_bytes_max: 64 << random.below(11),
             check_all: random.chance(0.5),
+            long_peace: random.chance(0.12),
         }
     }
 }

@@ -124,12 +124,11 @@ impl Stream for Line {
             service.happened.push((Fault::Partitioned, self.node));
             return unknown("the stream cannot be reached");
         }
-        if service.full && !service.keys.contains_key(&key) {
-            return Err(OfferError::Full);
-        }
+        let full = service.full && !service.keys.contains_key(&key);
         if service.random.chance(service.unsure) {
             match service.random.below(3) {
                 0 => return unknown("the offer was lost"),
+                1 if full => return unknown("its refusal was lost"),
                 1 => {
                     service.store(key, record.to_vec());
                     service.happened.push((Fault::AckLost, self.node));
@@ -140,6 +139,9 @@ impl Stream for Line {
                     return unknown("the offer is on its way");
                 }
             }
+        }
+        if full {
+            return Err(OfferError::Full);
         }
         let (position, _) = service.store(key, record.to_vec());
         if let Some(disk) = service.cut_after_ack.remove(&self.node) {

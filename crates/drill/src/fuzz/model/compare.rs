@@ -46,6 +46,22 @@ impl Model {
         self.compare_memory(state)
     }
 
+    /// Compares what became of each booking: little enough to be done after every record.
+    ///
+    /// # Errors
+    ///
+    /// In words, the first difference.
+    pub fn compare_states(&self, state: &State) -> Result<(), String> {
+        let bookings = &state.data().bookings;
+        same("bookings", 0_u64, bookings.len(), self.bookings.len())?;
+        for (number, (has, booking)) in (0_u32..).zip(bookings.iter().zip(&self.bookings)) {
+            if has.state != booking.state {
+                same("booking", number, has.state, booking.state)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Places counted anew from the bookings that have them.
     fn supply(&self, counts: impl Fn(SlotId) -> bool) -> Supply {
         let mut supply = Supply::default();
