@@ -79,6 +79,9 @@ pub struct SimNode {
     pub fate: Option<(CrashFate, Fault)>,
     /// It will end after its next turn, before anyone is answered.
     pub mute: bool,
+    /// The disk was full when its last group was flushed, so that the group's seal may be
+    /// missing. Until it is written, nothing tells rot in that group from an interrupted write.
+    pub unsealed: bool,
 }
 
 /// What a start came to, with what was said.
@@ -111,6 +114,7 @@ impl SimNode {
             intact: None,
             fate: None,
             mute: false,
+            unsealed: false,
         }
     }
 
@@ -159,6 +163,7 @@ impl SimNode {
         let (position, _) = engine.applied();
         engine.read(|state| auditor.compare_hash(position.0, state))?;
         self.intact = None;
+        self.unsealed = self.is_limited();
         self.flushed = position.0;
         self.since_snapshot = 0;
         (self.ear, self.engine) = (ear, Some(engine));
@@ -167,8 +172,7 @@ impl SimNode {
 
     /// A start that stopped, and why that is no wonder; else a broken promise.
     fn stopped(&self, excused: bool, why: &str) -> Result<Boot, Violation> {
-        let full = self.disk.room_bytes(Path::new(JOURNAL_DIR)).is_some();
-        if excused || full {
+        if excused || self.is_limited() {
             return Ok(Boot::Later(why.to_owned()));
         }
         if self.intact.is_some() {
@@ -327,6 +331,9 @@ impl SimNode {
         let mut answers = Vec::with_capacity(commands.len());
         let engine = self.engine.as_mut().expect("only a running node has turns");
         let turned = engine.turn(commands, now, &mut |index, outcome| answers.push((index, outcome)));
+        if turned.is_ok() {
+            self.unsealed = self.is_limited();
+        }
         (turned, answers)
     }
 
@@ -336,6 +343,11 @@ impl SimNode {
         self.mailbox.clear();
         (self.turning, self.fate, self.mute) = (false, None, false);
         self.life += 1;
+    }
+
+    /// Whether its disk is, or will soon be, full.
+    fn is_limited(&self) -> bool {
+        self.disk.room_bytes(Path::new(JOURNAL_DIR)).is_some()
     }
 
     /// Whether it runs.
