@@ -256,7 +256,6 @@ impl Auditor {
     }
 
     /// The commands of a known record and what each must be answered.
-    #[must_use]
     pub fn answers(&self, position: u64) -> impl Iterator<Item = (&Command, Outcome)> {
         let known = &self.log[position as usize - 1];
         known.commands.iter().zip(known.answers.iter().copied())

@@ -30,6 +30,8 @@ const SNAPSHOT_BYTES_MAX: u64 = 64 << 20;
 /// As the service keeps them: the newest, and one to fall back on.
 const SNAPSHOTS_KEPT: usize = 2;
 
+type Snapshot = (SnapshotMeta, Data);
+
 /// A request on its way or in a mailbox.
 #[derive(Clone, Debug)]
 pub struct Envelope {
@@ -254,7 +256,7 @@ impl SimNode {
     }
 
     /// The newest snapshot that is whole, and what is wrong with newer ones.
-    fn newest_snapshot(&self) -> (Option<(SnapshotMeta, Data)>, Vec<(PathBuf, String)>) {
+    fn newest_snapshot(&self) -> (Option<Snapshot>, Vec<(PathBuf, String)>) {
         let mut damaged = Vec::new();
         for path in self.snapshots().into_iter().rev() {
             let read = read_file(&self.disk, &path, SNAPSHOT_BYTES_MAX).map_err(|error| error.to_string());
