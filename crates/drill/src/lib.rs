@@ -6,10 +6,12 @@
 //! nothing.
 //!
 //! Start reading at [`scenario`] (what is replayed), then [`mod@simulate`] (virtual time, the whole
-//! country, faults from a seed), [`auditor`] and [`report`].
+//! country, faults from a seed), [`auditor`] and [`report`]. [`mod@fuzz`] simulates small, contended
+//! clusters by the thousand.
 
 pub mod auditor;
 pub mod crash;
+pub mod fuzz;
 pub mod history;
 pub mod live;
 pub mod report;

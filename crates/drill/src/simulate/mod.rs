@@ -17,7 +17,7 @@ mod host;
 mod meter;
 mod page;
 mod plots;
-mod random;
+pub(crate) mod random;
 mod script;
 mod service;
 mod summary;

@@ -217,10 +217,8 @@ fn a_full_stream_refuses_a_record_for_good_and_takes_the_next_when_there_is_room
 fn a_cluster_without_a_majority_acknowledges_nothing_and_goes_on_when_it_has_one() {
     let mut cluster = Cluster::start();
     let dir = tempfile::tempdir().unwrap();
-    let mut options = cluster.options("jari");
-    options.patience = std::time::Duration::from_millis(500);
-    let stream = JetStream::connect(options).expect("connects");
-    let life = jari_journal::ReplicatedOptions { tries_max: 3, ..next_life() };
+    let stream = JetStream::connect(cluster.options("jari")).expect("connects");
+    let life = jari_journal::ReplicatedOptions { tries_max: 2, ..next_life() };
     let files = FileOptions::new(dir.path().join("journal"));
     let (mut journal, _) = ReplicatedJournal::open(stream, files, life).expect("opens");
     write(&mut journal, b"one");
