@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use jari_core::Data;
 use jari_journal::{Chain, Position};
-use jari_wire::snapshot::{self, SnapshotMeta};
+use jari_wire::snapshot::{self, SnapshotError, SnapshotMeta};
 
 /// How many snapshots are kept: the newest, and one to fall back on.
 const KEPT: usize = 2;
@@ -58,7 +58,7 @@ impl Snapshots {
         Ok(positions.get(kept_from).copied().unwrap_or(position))
     }
 
-    /// The newest snapshot that is whole. Damaged ones are reported and passed over.
+    /// The newest snapshot that is whole. Damaged ones are reported, set aside and passed over.
     ///
     /// # Errors
     ///
@@ -66,14 +66,18 @@ impl Snapshots {
     pub fn newest(&self) -> io::Result<Option<(SnapshotMeta, Data)>> {
         for position in self.positions()?.into_iter().rev() {
             let path = self.path(position);
-            let read = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+            let read = File::open(&path).map_err(SnapshotError::Io).and_then(|file| {
                 snapshot::read(&mut BufReader::with_capacity(1 << 20, file))
-                    .map_err(|error| error.to_string())
             });
             match read {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => {
-                    tracing::error!(snapshot = %path.display(), %error, "a snapshot is damaged; trying the one before it");
+                    tracing::error!(snapshot = %path.display(), %error, "a snapshot cannot be used; trying the one before it");
+                    if matches!(error, SnapshotError::Damaged { .. }) {
+                        // Or it would count among those to fall back on, and the next one
+                        // would push out the last that is whole.
+                        fs::rename(&path, path.with_extension("damaged"))?;
+                    }
                 }
             }
         }

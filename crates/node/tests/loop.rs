@@ -181,6 +181,10 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before_it() {
     std::fs::write(&newest, bytes).unwrap();
     let (meta, _) = snapshots.newest().unwrap().expect("the older one is whole");
     assert_eq!(meta.position, first.0);
+    // Nor does it count among those to fall back on.
+    turn(&mut engine, &[join(1)], OPENS_AT - 800).unwrap();
+    let (third, chain, data) = engine.freeze();
+    assert_eq!(snapshots.write(third, chain, &data).unwrap(), first);
 }
 
 fn start(options: NodeOptions, clock: &Arc<ManualClock>) -> Node {

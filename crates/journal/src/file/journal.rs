@@ -91,10 +91,16 @@ impl FileJournal {
         }
         self.fill(self.tail.end + group_bytes)?;
         let bytes = self.pending.encode(self.tail.end, self.tail.seal_pending);
+        let end = self.tail.end + bytes.len() as u64;
+        // Room for the seal, or the group must not be kept either: an acknowledged group
+        // without one cannot be told from an interrupted write once a bit of it rots.
+        if self.tail.filled < end + FRAME_BYTES as u64 {
+            self.tail.file.write_at(end, &ZEROS[..FRAME_BYTES])?;
+            self.tail.filled = end + FRAME_BYTES as u64;
+        }
         self.tail.file.write_at(self.tail.end, bytes)?;
         self.tail.file.sync().map_err(broken("fdatasync failed"))?;
-        self.tail.end += bytes.len() as u64;
-        self.tail.filled = self.tail.filled.max(self.tail.end);
+        self.tail.end = end;
         Ok(())
     }
 
@@ -157,8 +163,9 @@ impl FileJournal {
         Ok(())
     }
 
-    /// Says in the file that the last group is durable. Not needed for what
-    /// was just delivered, so a full disk only puts it off to the next group.
+    /// Says in the file that the last group is durable, in zeros that are there already. Not
+    /// needed for what was just delivered: where a disk has no room even so (it copies what
+    /// is overwritten, say), it is put off to the next group.
     pub(crate) fn write_seal(&mut self) {
         let (head, chain) = self.head;
         let seal = Frame::mark(FrameKind::Seal, self.tail.end, head, chain);

@@ -1,5 +1,6 @@
 //! Failing syncs and writes, full disks, second writers.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jari_journal::{
@@ -100,6 +101,31 @@ fn a_failed_write_never_costs_a_settled_record() {
         let kept = read(&journal, 0);
         assert_eq!(kept[..delivered.len()], delivered, "write {writes}");
         assert!(kept.len() <= delivered.len() + 1);
+    }
+}
+
+#[test]
+fn what_a_full_disk_still_took_is_sealed_so_that_rot_in_it_is_no_interrupted_write() {
+    for room in 0..700 {
+        let disk = FaultyDisk::new(room);
+        let options = FileOptions { segment_bytes_max: 100_000, ..small_options("/j") };
+        let (mut journal, _) = open_on(&disk, options.clone());
+        append_and_settle(&mut journal, &[payload(1, 300)]);
+        disk.limit_room(Some(disk.used_bytes() + room));
+        let mut settled = 1;
+        for number in 2..4 {
+            journal.append(&payload(number, 200)).expect("is taken");
+            settled += u64::from(journal.settle(&mut |_| {}).is_ok());
+        }
+        drop(journal);
+        disk.crash(CrashFate::KeepAll);
+        let path = Path::new("/j").join(format!("{:020}.segment", 1));
+        let bytes = disk.contents(&path).expect("the segment exists");
+        let rotten = payload(settled, if settled == 1 { 300 } else { 200 });
+        let at = bytes.windows(rotten.len()).position(|window| window == rotten).expect("the last is there");
+        disk.flip_bit(&path, at + 7, 3);
+        let opened = FileJournal::open_on(Arc::new(disk.clone()), options);
+        assert!(matches!(opened, Err(OpenError::Damaged(_))), "room {room}: {settled} were acknowledged");
     }
 }
 
