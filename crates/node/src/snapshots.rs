@@ -66,9 +66,9 @@ impl Snapshots {
     pub fn newest(&self) -> io::Result<Option<(SnapshotMeta, Data)>> {
         for position in self.positions()?.into_iter().rev() {
             let path = self.path(position);
-            let read = File::open(&path).map_err(SnapshotError::Io).and_then(|file| {
-                snapshot::read(&mut BufReader::with_capacity(1 << 20, file))
-            });
+            let read = File::open(&path)
+                .map_err(SnapshotError::Io)
+                .and_then(|file| snapshot::read(&mut BufReader::with_capacity(1 << 20, file)));
             match read {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => {

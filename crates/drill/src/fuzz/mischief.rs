@@ -166,9 +166,6 @@ impl World {
         } else {
             &files[files.len() - 1]
         };
-        if journal && self.nodes[node].unsealed {
-            return;
-        }
         self.crash(node, CrashFate::KeepAll);
         let seed = self.random.bits();
         let bytes = self.nodes[node].disk.contents(file).map_or(0, |bytes| bytes.len());

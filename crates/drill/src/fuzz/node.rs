@@ -81,9 +81,6 @@ pub struct SimNode {
     pub fate: Option<(CrashFate, Fault)>,
     /// It will end after its next turn, before anyone is answered.
     pub mute: bool,
-    /// The disk was full when its last group was flushed, so that the group's seal may be
-    /// missing. Until it is written, nothing tells rot in that group from an interrupted write.
-    pub unsealed: bool,
 }
 
 /// What a start came to, with what was said.
@@ -116,7 +113,6 @@ impl SimNode {
             intact: None,
             fate: None,
             mute: false,
-            unsealed: false,
         }
     }
 
@@ -165,7 +161,6 @@ impl SimNode {
         let (position, _) = engine.applied();
         engine.read(|state| auditor.compare_hash(position.0, state))?;
         self.intact = None;
-        self.unsealed = self.is_limited();
         self.flushed = position.0;
         self.since_snapshot = 0;
         (self.ear, self.engine) = (ear, Some(engine));
@@ -333,9 +328,6 @@ impl SimNode {
         let mut answers = Vec::with_capacity(commands.len());
         let engine = self.engine.as_mut().expect("only a running node has turns");
         let turned = engine.turn(commands, now, &mut |index, outcome| answers.push((index, outcome)));
-        if turned.is_ok() {
-            self.unsealed = self.is_limited();
-        }
         (turned, answers)
     }
 
