@@ -59,7 +59,12 @@ enum Verb {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     allow_open_files();
-    start_log(matches!(cli.command, Verb::Serve(_)));
+    start_log(match cli.command {
+        Verb::Serve(_) => "info",
+        // What breaks there was broken on purpose, thousands of times.
+        Verb::Drill(commands::drill::DrillCommand::Fuzz(_)) => "off",
+        _ => "warn",
+    });
     let ended = match cli.command {
         Verb::Demo(demo) => demo.run(),
         Verb::Serve(serve) => serve.run(),
@@ -86,8 +91,7 @@ fn allow_open_files() {
 
 /// Logs go to standard error. `RUST_LOG` chooses what; without it a service tells what it
 /// does, and everything else only what is amiss.
-fn start_log(is_service: bool) {
-    let usual = if is_service { "info" } else { "warn" };
+fn start_log(usual: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
