@@ -20,6 +20,8 @@ use tokio::task::JoinSet;
 const SEED: u64 = 11;
 const SECRET: &str = "backup-test";
 const CONNECTIONS: u64 = 12;
+/// People who take a number and wait.
+const PATIENT: std::ops::Range<u32> = 1_000_000..1_000_020;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn binary() -> PathBuf {
@@ -100,17 +102,25 @@ fn word(kept: Kept) -> &'static str {
     }
 }
 
+/// The numbers of some people in the room bound to people, who take them or had them.
+async fn in_line(connection: &mut Connection) -> Vec<u32> {
+    let mut serials = Vec::new();
+    for person in PATIENT {
+        let answer = ask(connection, api::identify(SECRET, &claim(SEED, person))).await;
+        let session: api::Session = api::read(&answer).expect("a session");
+        let answer = ask(connection, api::join(1, Some(&session.session_token), None)).await;
+        let joined: api::Joined = api::read(&answer).expect("it is an answer");
+        serials.push(joined.serial.expect("a number"));
+    }
+    serials
+}
+
 /// Everyone's places are as they were before the backup, or as they became since.
 async fn check_people(connection: &mut Connection, before: &Known, after: &Known) -> usize {
     let mut places = 0;
     for (number, person) in before.people.iter().filter(|(_, person)| !person.places.is_empty()) {
         let answer = ask(connection, api::identify(SECRET, &claim(SEED, *number))).await;
         let session: api::Session = api::read(&answer).expect("everyone can identify themselves again");
-        if let Some((_, serial)) = &person.ticket {
-            let answer = ask(connection, api::join(1, Some(&session.session_token), None)).await;
-            let joined: api::Joined = api::read(&answer).expect("it is an answer");
-            assert_eq!(joined.serial, Some(*serial), "person {number} is found again in the line");
-        }
         let shown: Vec<api::Booking> =
             api::read(&ask(connection, api::bookings(&session.session_token)).await).expect("a list");
         for (booking, (slot, kept)) in &person.places {
@@ -162,6 +172,8 @@ async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it(
     scene.gate.open();
     until_answered(&scene, 6_000).await;
 
+    let mut connection = Connection::new(scene.target.clone());
+    let serials = in_line(&mut connection).await;
     let before = known(&scene);
     let answered = scene.gate.counted().answered;
     let (data, backup) = (service.data_dir(), dir.path().join("backup"));
@@ -189,6 +201,7 @@ async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it(
     scene.target.moved_to(service.address);
     ready(&scene.target).await.unwrap();
     let mut connection = Connection::new(scene.target.clone());
+    assert_eq!(in_line(&mut connection).await, serials, "who waits is found again in the line");
     check_tokens(&mut connection, &before, &after).await;
     let places = check_people(&mut connection, &before, &after).await;
     assert!(places > 500, "{places} places were looked for");

@@ -237,7 +237,7 @@ pub fn pretender(version: &str) -> String {
 }
 
 /// Where `scripts/prepare` puts the server, unless `JARI_NATS_SERVER` says otherwise.
-fn nats_server() -> PathBuf {
+pub fn nats_server() -> PathBuf {
     let told = std::env::var_os("JARI_NATS_SERVER").map(PathBuf::from);
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let usual = || above.map(|dir| dir.join("target/tools/nats-server")).find(|path| path.is_file());
