@@ -116,8 +116,13 @@ pub fn restore(backup: &Path, dir: &Path) -> anyhow::Result<Restored> {
     let text = fs::read(&path).with_context(|| {
         format!("cannot read {}: it is written last, so this is no backup, or half of one", path.display())
     })?;
-    let manifest: Manifest = serde_json::from_slice(&text).with_context(|| format!("in {}", path.display()))?;
-    ensure!(manifest.format == FORMAT, "the backup has format {}, and this build knows {FORMAT}", manifest.format);
+    let manifest: Manifest =
+        serde_json::from_slice(&text).with_context(|| format!("in {}", path.display()))?;
+    ensure!(
+        manifest.format == FORMAT,
+        "the backup has format {}, and this build knows {FORMAT}",
+        manifest.format
+    );
     make_empty(dir)?;
     let home = Home::open(dir)?;
     for entry in &manifest.files {
@@ -132,9 +137,8 @@ pub fn restore(backup: &Path, dir: &Path) -> anyhow::Result<Restored> {
         "the journal that came back ends at {head}, and the backup says {}: it is not the one that was saved",
         manifest.head
     );
-    let bookings = engine.read(|state| {
-        invariants::check(state.data()).map(|()| state.data().bookings.len() as u32)
-    });
+    let bookings =
+        engine.read(|state| invariants::check(state.data()).map(|()| state.data().bookings.len() as u32));
     let bookings = bookings.map_err(|violation| {
         anyhow::anyhow!("invariant {} is broken in the backup: {}", violation.invariant, violation.says)
     })?;
@@ -162,7 +166,9 @@ fn copy_records(home: &Home, to: &Path) -> anyhow::Result<VerifySummary> {
             return Ok(summary);
         }
     }
-    bail!("the journal released records faster than they could be copied: set journal.keep_all, or stop the service")
+    bail!(
+        "the journal released records faster than they could be copied: set journal.keep_all, or stop the service"
+    )
 }
 
 /// Copies the newest snapshot that is whole; gives its position, 0 if there is none.
@@ -214,7 +220,8 @@ fn make_empty(dir: &Path) -> anyhow::Result<()> {
 
 /// Every file under `dir` with its hash, in order.
 fn list(dir: &Path, prefix: &str, files: &mut Vec<Entry>) -> anyhow::Result<()> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     paths.sort_unstable();
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).context("a file's name is no text")?;

@@ -124,7 +124,8 @@ pub fn take_vault(home: &Home, take: impl FnOnce(&Path) -> anyhow::Result<()>) -
             return Ok(false);
         }
         Err(error) => {
-            return Err(error).with_context(|| format!("cannot ask the service at {}", home.desk().display()));
+            return Err(error)
+                .with_context(|| format!("cannot ask the service at {}", home.desk().display()));
         }
     };
     stream.write_all(QUESTION)?;

@@ -50,14 +50,13 @@ fn field<'a>(text: &'a str, name: &str) -> &'a str {
     line[name.len()..].trim()
 }
 
-fn start(dir: &Path) -> Service {
-    // Segments and snapshots come and go while they are copied.
-    let config_more =
-        "[journal]\nkeep_all = false\nsegment_bytes_max = 300000\nsnapshot_every_commands = 1500\n".to_owned();
-    let options = ServiceOptions {
-        config_more,
-        ..ServiceOptions::new(binary(), dir.to_owned(), SECRET.to_owned())
-    };
+/// Segments and snapshots come and go while they are copied.
+const LIVELY: &str = "keep_all = false\nsegment_bytes_max = 300000\nsnapshot_every_commands = 1500";
+
+fn start(dir: &Path, journal: &str) -> Service {
+    let config_more = format!("[journal]\n{journal}\n");
+    let options =
+        ServiceOptions { config_more, ..ServiceOptions::new(binary(), dir.to_owned(), SECRET.to_owned()) };
     Service::start(options).expect("the service starts")
 }
 
@@ -130,7 +129,10 @@ async fn check_people(connection: &mut Connection, before: &Known, after: &Known
             let open = after.people[number].asked.is_some();
             let ranks = rank(word(*kept))..=if open { 2 } else { rank(word(last)) };
             assert!(ranks.contains(&rank(&found.status)), "person {number}: {booking} is {}", found.status);
-            assert!(open || [*slot, last_slot].contains(&found.slot.slot), "person {number}: {booking} moved");
+            assert!(
+                open || [*slot, last_slot].contains(&found.slot.slot),
+                "person {number}: {booking} moved"
+            );
             places += 1;
         }
     }
@@ -160,7 +162,7 @@ async fn check_tokens(connection: &mut Connection, before: &Known, after: &Known
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = start(dir.path());
+    let mut service = start(dir.path(), LIVELY);
     let password = service.password.clone();
     let target = Target::new(service.address);
     let (scene, _, _) = stage(SEED, target, SECRET.into(), &password).await.unwrap();
@@ -212,7 +214,7 @@ async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it(
 #[test]
 fn what_is_no_whole_backup_is_refused_and_nothing_is_written_over() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = start(dir.path());
+    let mut service = start(dir.path(), LIVELY);
     service.kill().unwrap();
     let (data, backup) = (service.data_dir(), dir.path().join("backup"));
     let (restore, to) = (Path::new("restore"), Path::new("--to"));
@@ -249,7 +251,7 @@ fn what_is_no_whole_backup_is_refused_and_nothing_is_written_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_password_is_replaced_while_the_service_is_down() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = start(dir.path());
+    let mut service = start(dir.path(), LIVELY);
     let data = service.data_dir();
     let (staff, reset) = (Path::new("staff"), Path::new("reset-password"));
     let says = refused(&[staff, reset, &data]);
@@ -272,4 +274,41 @@ async fn a_lost_password_is_replaced_while_the_service_is_down() {
     assert!(prints(&health).starts_with("200"));
     service.kill().unwrap();
     refused(&health);
+}
+
+/// The segments of a directory's journal, oldest first.
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "segment")).collect();
+    segments.sort_unstable();
+    segments
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_segment_is_replaced_from_a_backup_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    // A record or two in each.
+    let mut service = start(dir.path(), "segment_bytes_max = 500");
+    let data = service.data_dir();
+    let mut connection = Connection::new(Target::new(service.address));
+    while segments(&data).len() < 3 {
+        ask(&mut connection, Request::new("GET", "/readyz")).await;
+    }
+    let backup = dir.path().join("backup");
+    prints(&[Path::new("backup"), &data, Path::new("--to"), &backup]);
+    service.kill().unwrap();
+    let whole = verify_journal(&binary(), &data).unwrap();
+    let first = segments(&data).remove(0);
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    let damaged = verify_journal(&binary(), &data).unwrap();
+    assert!(damaged.contains("DAMAGED") && damaged.contains(first.to_str().unwrap()), "{damaged}");
+    assert!(service.restart().is_err(), "it does not start on it");
+
+    fs::copy(backup.join("journal").join(first.file_name().unwrap()), &first).unwrap();
+    assert_eq!(verify_journal(&binary(), &data).unwrap(), whole);
+    service.restart().unwrap();
+    service.kill().unwrap();
 }

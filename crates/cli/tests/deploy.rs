@@ -19,7 +19,8 @@ fn text(name: &str) -> String {
 /// What a program says of a file that it must accept.
 fn accepts(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: run scripts/prepare"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
     said
 }
@@ -68,20 +69,25 @@ fn nats_servers_take_theirs_and_flush_before_they_acknowledge() {
 fn the_proxy_takes_its_file_and_the_service_believes_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    accepts(Command::new("openssl").args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]).args([
-        "-subj",
-        "/CN=booking.example.org",
-        "-keyout",
-        path("key.pem").to_str().unwrap(),
-        "-out",
-        path("certificate.pem").to_str().unwrap(),
-    ]));
+    accepts(
+        Command::new("openssl").args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]).args([
+            "-subj",
+            "/CN=booking.example.org",
+            "-keyout",
+            path("key.pem").to_str().unwrap(),
+            "-out",
+            path("certificate.pem").to_str().unwrap(),
+        ]),
+    );
     let site = text("nginx/jari.conf");
     // Ports that any user may have, and addresses that every machine has.
     let local: Vec<String> = site
         .lines()
         .filter(|line| !line.contains("listen [::]"))
-        .map(|line| line.replace("listen 443", "listen 127.0.0.1:28443").replace("listen 80", "listen 127.0.0.1:28080"))
+        .map(|line| {
+            line.replace("listen 443", "listen 127.0.0.1:28443")
+                .replace("listen 80", "listen 127.0.0.1:28080")
+        })
         .map(|line| line.replace("/etc/jari/tls", dir.path().to_str().unwrap()))
         .collect();
     let whole = format!(
@@ -93,7 +99,11 @@ fn the_proxy_takes_its_file_and_the_service_believes_it() {
     accepts(Command::new("nginx").arg("-t").arg("-p").arg(dir.path()).arg("-c").arg(path("nginx.conf")));
 
     let service = text("single/jari.toml");
-    assert_eq!(value(&site, "server 127"), value(&service, "listen = \"127"), "it goes where the service listens");
+    assert_eq!(
+        value(&site, "server 127"),
+        value(&service, "listen = \"127"),
+        "it goes where the service listens"
+    );
     assert!(service.contains("trusted_proxies = [\"127.0.0.1\", \"::1\"]"));
     assert!(site.contains("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"));
 }
@@ -138,4 +148,45 @@ fn the_container_file_names_what_exists_and_runs_as_nobody_special() {
         let said = accepts(jari().args([rest, "--help"]));
         assert!(said.contains("--config"), "{said}");
     }
+}
+
+/// A command in a document: its words up to the first that is no name of a command, and its options.
+fn command_in(span: &str) -> Option<(Vec<&str>, Vec<&str>)> {
+    let words: Vec<&str> = span.split_whitespace().skip_while(|word| *word != "jari").skip(1).collect();
+    let is_name = |word: &&&str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
+    let names =
+        words.iter().take(3).take_while(is_name).filter(|word| !word.starts_with('-')).copied().collect();
+    let options = words.iter().filter(|word| word.starts_with("--")).copied().collect();
+    (!words.is_empty()).then_some((names, options))
+}
+
+#[test]
+fn every_command_of_the_documents_exists() {
+    let mut found = 0;
+    for document in ["docs/runbook.md", "docs/stream.md", "deploy/README.md", "README.md"] {
+        let text = fs::read_to_string(example("..").join(document)).unwrap();
+        let spans = text.split('`').skip(1).step_by(2).flat_map(|span| span.split(';'));
+        let commands = spans.filter(|span| {
+            let span = span.trim();
+            span.starts_with("jari ") || span.starts_with("sudo -u jari jari ")
+        });
+        for span in commands {
+            let (mut names, options) = command_in(span.trim().trim_start_matches("sudo -u jari ")).unwrap();
+            // What stands behind a verb without verbs of its own is an argument.
+            let mut help = jari().args(&names).arg("--help").output().unwrap();
+            while !help.status.success() && names.len() > 1 {
+                names.pop();
+                help = jari().args(&names).arg("--help").output().unwrap();
+            }
+            let said = String::from_utf8_lossy(&help.stdout).into_owned();
+            assert!(help.status.success() && !names.is_empty(), "{document}: `{span}` is no command");
+            let is_group = said.contains("Usage: jari") && said.contains("<COMMAND>");
+            assert!(!is_group || span.split_whitespace().count() <= names.len() + 1, "{document}: `{span}`");
+            for option in options {
+                assert!(said.contains(option), "{document}: `{span}`: no {option}");
+            }
+            found += 1;
+        }
+    }
+    assert!(found > 40, "{found} commands were found");
 }

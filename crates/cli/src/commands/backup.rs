@@ -58,7 +58,10 @@ impl Restore {
         println!("chain hash    {}", restored.manifest.chain);
         println!("bookings      {}", restored.bookings);
         println!("lost          all after {} ms since 1970", restored.manifest.begun_at_ms);
-        println!("key           {} signs; tickets, passes and sessions of before count no more", restored.key);
+        println!(
+            "key           {} signs; tickets, passes and sessions of before count no more",
+            restored.key
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -51,7 +51,10 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     println!("listening on http://{}", service.address);
     if let Some(password) = &service.first_password {
         println!("operator password: {password}");
-        println!("(shown once; sign in at http://{}/operator; lost? stop, and `jari staff reset-password`)", service.address);
+        println!(
+            "(shown once; sign in at http://{}/operator; lost? stop, and `jari staff reset-password`)",
+            service.address
+        );
     }
     service.until_stopped().await?;
     service.stop().await

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jari_journal::{
-    CopyError, CrashFate, Disk, FaultyDisk, FileJournal, FileOptions, Journal, Position, StdDisk, VerifyError,
-    copy, read_file, replace_file, verify,
+    CopyError, CrashFate, Disk, FaultyDisk, FileJournal, FileOptions, Journal, Position, StdDisk,
+    VerifyError, copy, read_file, replace_file, verify,
 };
 
 use crate::backends::{append_and_settle, expected, open_on, own, payload, small_options};
