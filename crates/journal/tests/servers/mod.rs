@@ -140,6 +140,11 @@ impl Cluster {
         self.ports[..self.len()].iter().map(|port| format!("nats://127.0.0.1:{port}")).collect()
     }
 
+    /// The process ids of the servers that run.
+    pub fn processes(&self) -> impl Iterator<Item = u32> {
+        self.servers.iter().flatten().map(|server| server.process)
+    }
+
     pub fn config_dir(&self) -> &Path {
         self.dir.path()
     }
