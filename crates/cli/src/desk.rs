@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jari_web::vault::Vault;
@@ -22,6 +23,9 @@ use crate::home::Home;
 const QUESTION: &[u8; 11] = b"copy vault\n";
 /// The answer when it is done; anything else is what went wrong.
 const DONE: &str = "done\n";
+
+/// After a question that could not be heard.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The service's side.
 pub struct Desk {
@@ -73,7 +77,11 @@ async fn serve(listener: UnixListener, home: Home, vault: Vault) {
     loop {
         let asked = match listener.accept().await {
             Ok((mut stream, _)) => answer(&mut stream, &home, &vault).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                // Too many open files, as a rule: that does not pass in an instant.
+                tokio::time::sleep(PAUSE).await;
+                Err(error)
+            }
         };
         if let Err(error) = asked {
             tracing::warn!(%error, "a copy of the vault was not handed out");

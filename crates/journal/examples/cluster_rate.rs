@@ -174,9 +174,7 @@ fn report(options: &Options, file: &[Round], stream: &[Round], used: &[(f64, u64
     };
     let bytes: u64 = stream.iter().map(|round| round.bytes).sum();
     let seconds = options.time.as_secs_f64() * options.rounds as f64;
-    let shares = |one: &(f64, u64)| {
-        json!({ "cores": one.0 / seconds, "written_per_byte": one.1 as f64 / bytes.max(1) as f64 })
-    };
+    let shares = |one: &(f64, u64)| json!({ "cores": one.0 / seconds, "written_per_byte": one.1 as f64 / bytes.max(1) as f64 });
     json!({
         "bytes": options.bytes,
         "servers": options.servers,
