@@ -1,7 +1,6 @@
 //! The examples in `deploy/`, each given to the program that reads it.
 
 #[path = "../../journal/tests/servers/mod.rs"]
-#[allow(dead_code, reason = "no cluster is started here")]
 mod servers;
 
 use std::fs;

@@ -1,6 +1,5 @@
 //! The key ring: its file, its rotation, and what must survive one.
 
-use jari_core::Time;
 use jari_core::ids::{BookingId, RoomId, Serial};
 use jari_core::time::Date;
 use jari_wire::keys::{KeyFileError, KeyRing};
