@@ -1,5 +1,7 @@
 """B4, B8, B9 and B10: what needs no crowd."""
 
+import json
+import os
 import re
 import subprocess
 
@@ -76,6 +78,30 @@ def cold_start(run, home):
     except OSError:
         return None
     return run.call("restart", "snapshot", home, core=SERVER_CORE)["seconds"]
+
+
+def cluster(run, book):
+    """B7: full batches through three servers that flush, against the file journal, in turn."""
+    def rates(size):
+        seconds, rounds = (0.3, 1) if run.tiny else (3, run.rounds)
+        done = subprocess.run([str(run.binaries / "examples" / "cluster_rate"), str(run.dir / f"cluster-{size}"),
+                               "--bytes", str(size), "--seconds", str(seconds), "--rounds", str(rounds)],
+                              capture_output=True, text=True, timeout=240)
+        if done.returncode != 0:
+            raise Missed(f"cluster_rate: {done.stderr.strip()[-600:]}")
+        return json.loads(done.stdout)
+
+    full, small = rates(256 << 10), rates(32 << 10)
+    servers = full["servers_used"]
+    shared = [f"batches of 256 KiB (6,393 commands); all on one disk and {os.cpu_count()} cores: the node uses "
+              f"{full['node']['cores']:.2f} cores, the servers {sum(one['cores'] for one in servers):.2f}",
+              f"bytes written for a byte of record: node {full['node']['written_per_byte']:.2f}, servers "
+              f"{sum(one['written_per_byte'] for one in servers):.2f} together",
+              f"p50 {full['stream_latency']['p50_us']} us, p99 {full['stream_latency']['p99_us']} us; the file alone "
+              f"{full['file_latency']['p50_us']} and {full['file_latency']['p99_us']} us"]
+    book.at_least("B7 commands/s through three servers", full["stream"], 100_000, "commands/s", shared)
+    book.ratio("B7 three servers / file journal", full["stream"], full["file"], 0.5, "commands/s")
+    book.ratio_fact("B7 the same in batches of 32 KiB", small["stream"], small["file"], "commands/s")
 
 
 def memory(run, book):

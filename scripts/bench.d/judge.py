@@ -27,6 +27,13 @@ class Book:
                  ratio_min=tidy(min(rounds)), ratio_max=tidy(max(rounds)), ours_rounds=[tidy(one) for one in ours],
                  peer_rounds=[tidy(one) for one in peer], notes=list(notes))
 
+    def ratio_fact(self, name, ours, peer, unit, notes=()):
+        """The same, without a goal."""
+        rounds = [one / other for one, other in zip(ours, peer)]
+        middle = statistics.median(ours), statistics.median(peer)
+        self.add(name, *middle, middle[0] / middle[1], None, None, unit, ratio_min=tidy(min(rounds)),
+                 ratio_max=tidy(max(rounds)), notes=list(notes))
+
     def at_most(self, name, values, goal, unit, notes=(), peer=None):
         """Lower is better; the worst round counts."""
         worst = max(values)

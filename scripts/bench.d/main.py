@@ -14,7 +14,7 @@ from stage import ROOT, Missed, Run, commit, machine
 
 BENCHES = {
     "B1": over_http.join, "B2": over_http.poll, "B3": over_http.booking, "B4": at_rest.step_rate,
-    "B6": overload.goodput, "B8": at_rest.restart, "B9": at_rest.memory, "B10": at_rest.weight,
+    "B6": overload.goodput, "B7": at_rest.cluster, "B8": at_rest.restart, "B9": at_rest.memory, "B10": at_rest.weight,
 }
 
 
@@ -81,7 +81,8 @@ def merge(path, rows, wanted):
 
 def build(tiny):
     profile = [] if tiny else ["--release"]
-    for what in (["-p", "jari-bench", "-p", "jari-cli", "--bins"], ["-p", "jari-core", "--example", "step_rate"]):
+    for what in (["-p", "jari-bench", "-p", "jari-cli", "--bins"], ["-p", "jari-core", "--example", "step_rate"],
+                 ["-p", "jari-journal", "--example", "cluster_rate"]):
         subprocess.run(["cargo", "build", "--quiet", "--locked", *profile, *what], cwd=ROOT, check=True)
 
 

@@ -6,6 +6,8 @@
 //! snapshots/    the state at some position, to start from
 //! vault.redb    people's keys, staff
 //! stream        the name of the stream that the journal follows, if it follows one
+//! desk          a socket of the running service, for `jari backup`
+//! vault.copy    the vault as it is copied for a backup; gone afterwards
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -36,6 +38,17 @@ impl Home {
         Ok(Home { dir: dir.to_owned() })
     }
 
+    /// A data directory that is there already; a typing mistake must not make another.
+    pub fn existing(dir: &Path) -> anyhow::Result<Home> {
+        ensure!(dir.is_dir(), "there is no data directory {}", dir.display());
+        Home::open(dir)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the journal lies.
     pub fn journal(&self) -> PathBuf {
         self.dir.join("journal")
@@ -51,10 +64,25 @@ impl Home {
         self.dir.join("vault.redb")
     }
 
+    /// The socket of the running service.
+    pub fn desk(&self) -> PathBuf {
+        self.dir.join("desk")
+    }
+
+    /// Where the running service puts a copy of the vault.
+    pub fn vault_copy(&self) -> PathBuf {
+        self.dir.join("vault.copy")
+    }
+
+    /// Where the secrets lie.
+    pub fn keys_file(&self) -> PathBuf {
+        self.dir.join("keys")
+    }
+
     /// The secrets of this service; made at the first start. A journal without its keys is
     /// an error: every ticket given out would be worthless.
     pub fn keys(&self) -> anyhow::Result<KeyRing> {
-        let path = self.dir.join("keys");
+        let path = self.keys_file();
         if path.exists() {
             let text =
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -74,10 +102,17 @@ impl Home {
     /// Adds a key that signs from now on; older ones still verify.
     pub fn rotate_keys(&self) -> anyhow::Result<u8> {
         let keys = self.keys()?;
-        let id = (0..=u8::MAX)
-            .find(|id| keys.ids().all(|used| used != *id) && *id != 0)
-            .context("every key number is in use: remove old lines from the file `keys`")?;
+        let id = free_id(&keys)?;
         self.write_keys(&keys.with(id, random()?, today())?)?;
+        Ok(id)
+    }
+
+    /// Takes over the keys of a backup that holds so many bookings: they are retired, and a new one
+    /// signs.
+    pub fn begin_another_life(&self, keys: &Path, bookings: u32) -> anyhow::Result<u8> {
+        let keys = KeyRing::parse(&fs::read_to_string(keys)?)?;
+        let id = free_id(&keys)?;
+        self.write_keys(&keys.restored(bookings, id, random()?, today())?)?;
         Ok(id)
     }
 
@@ -127,7 +162,7 @@ impl Home {
 
     /// Whether the file `keys` is there.
     pub fn has_keys(&self) -> bool {
-        self.dir.join("keys").exists()
+        self.keys_file().exists()
     }
 
     /// The stream that the journal follows, if it follows one.
@@ -172,7 +207,7 @@ impl Home {
         file.write_all(b"# Secrets of this service, one key a line. Keep a copy in a safe place.\n")?;
         file.write_all(keys.to_text().as_bytes())?;
         file.sync_all()?;
-        fs::rename(&part, self.dir.join("keys"))?;
+        fs::rename(&part, self.keys_file())?;
         fs::File::open(&self.dir)?.sync_all()?;
         Ok(())
     }
@@ -184,6 +219,12 @@ pub fn random() -> anyhow::Result<[u8; 32]> {
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
     Ok(bytes)
+}
+
+fn free_id(keys: &KeyRing) -> anyhow::Result<u8> {
+    (1..=u8::MAX)
+        .find(|id| keys.ids().all(|used| used != *id))
+        .context("every key number is in use: remove old lines from the file `keys`")
 }
 
 fn today() -> Date {

@@ -3,9 +3,11 @@
 //! It must never decide what the crates below decide. Start reading at [`Cli`], then
 //! [`commands`]; [`home`] says what lies in a data directory.
 
+mod backup;
 mod commands;
 mod config;
 mod country;
+mod desk;
 mod geography;
 mod home;
 mod import;
@@ -54,6 +56,15 @@ enum Verb {
     /// Handle the keys of a data directory
     #[command(subcommand)]
     Keys(commands::keys::KeysCommand),
+    /// Help someone of the staff in
+    #[command(subcommand)]
+    Staff(commands::staff::StaffCommand),
+    /// Copy a data directory, while its service runs or not
+    Backup(commands::backup::Backup),
+    /// Make a data directory from a backup
+    Restore(commands::backup::Restore),
+    /// Ask whether a service is ready
+    Health(commands::health::Health),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +84,10 @@ fn main() -> ExitCode {
         Verb::Journal(journal) => journal.run(),
         Verb::Draw(draw) => draw.run(),
         Verb::Keys(keys) => keys.run(),
+        Verb::Staff(staff) => staff.run(),
+        Verb::Backup(backup) => backup.run(),
+        Verb::Restore(restore) => restore.run(),
+        Verb::Health(health) => health.run(),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("jari: {error:#}");

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::desk::Desk;
 use crate::home::Home;
 
 /// A service that answers requests.
@@ -35,6 +36,8 @@ pub struct Service {
     terminate: Signal,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
+    /// Closed when it is dropped.
+    _desk: Option<Desk>,
 }
 
 impl Service {
@@ -53,6 +56,7 @@ impl Service {
         };
         let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
         let vault = Vault::open(&home.vault(), keys.clone())?;
+        let desk = Desk::open(home, &vault);
         let first = vault.first_run().await.map_err(problem)?;
         let site = Site::new(node.handle(), keys, vault, site_options(config)?);
         let listener = TcpListener::bind(config.listen)
@@ -68,7 +72,7 @@ impl Service {
         };
         let server = tokio::spawn(jari_web::serve(Arc::clone(&site), listener, options, stopped));
         let first_password = first.map(|first| first.password);
-        Ok(Service { address, first_password, site, node, terminate, stop, server })
+        Ok(Service { address, first_password, site, node, terminate, stop, server, _desk: desk })
     }
 
     /// Serves until a signal comes or the node ends by itself.
@@ -138,6 +142,6 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
 }
 
 /// A problem as an error of the start.
-fn problem(problem: Problem) -> anyhow::Error {
+pub fn problem(problem: Problem) -> anyhow::Error {
     anyhow::anyhow!("{}: {}", problem.title, problem.detail)
 }

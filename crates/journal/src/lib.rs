@@ -30,7 +30,8 @@ pub use contract::{AppendError, Chain, Entry, Journal, Position, ReadError, Rele
 pub use disk::faulty::{CrashFate, FaultyDisk};
 pub use disk::{Disk, DiskLock, OpenMode, RawFile, StdDisk};
 pub use file::{
-    Damage, FileJournal, FileOptions, OpenError, Recovery, VerifyError, VerifySummary, verify, verify_on,
+    CopyError, Damage, FileJournal, FileOptions, OpenError, Recovery, VerifyError, VerifySummary, copy,
+    copy_on, verify, verify_on,
 };
 pub use memory::{MemoryJournal, MemoryOptions, MemoryStream};
 pub use replace::{read_file, replace_file};

@@ -84,6 +84,15 @@ impl Snapshots {
         Ok(None)
     }
 
+    /// The files of the snapshots, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As the disk says when the directory cannot be listed.
+    pub fn paths(&self) -> io::Result<Vec<PathBuf>> {
+        Ok(self.positions()?.into_iter().map(|position| self.path(position)).collect())
+    }
+
     fn write_part(&self, part: &Path, position: Position, chain: Chain, data: &Data) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(part)?);
         snapshot::write(data, position.0, chain.0, &mut out)?;

@@ -10,7 +10,7 @@
 //!
 //! Start reading at [`Vault::seal`] and [`Vault::forget`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -73,6 +73,9 @@ pub enum VaultError {
     /// The file cannot be opened, or another process has it.
     #[error("the vault cannot be opened: {0}")]
     Open(#[source] Box<redb::Error>),
+    /// There is a file where a copy is to be made.
+    #[error("{} is there already: a copy is written over nothing", .0.display())]
+    Occupied(PathBuf),
     /// No thread for its writer.
     #[error("no thread for the vault: {0}")]
     Thread(#[from] std::io::Error),
@@ -99,6 +102,20 @@ impl Vault {
         let writer = Arc::clone(&store);
         std::thread::Builder::new().name("jari-vault".into()).spawn(move || write_loop(&writer, waiting))?;
         Ok(Vault { store, writes, keys })
+    }
+
+    /// Writes what is kept at this moment into a new file, durably, while the service goes on.
+    /// Blocks. Whoever has the copy and the key ring can read contacts of people who are
+    /// forgotten later.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub fn copy_to(&self, path: &Path) -> Result<(), VaultError> {
+        if path.exists() {
+            return Err(VaultError::Occupied(path.to_owned()));
+        }
+        self.store.copy_to(path).map_err(|error| VaultError::Open(Box::new(error)))
     }
 
     /// Seals a contact under its person's key, which is durable before this answers. A
@@ -277,6 +294,37 @@ mod tests {
         let keys = keys.with(2, [4; 32], Date(20_001)).unwrap();
         let vault = Vault::open(&path, keys).unwrap();
         assert_eq!(vault.open_contact(PersonId(1), &sealed), Some(contact("Kim")));
+    }
+
+    #[tokio::test]
+    async fn a_copy_holds_what_was_there_and_is_written_over_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let keys = KeyRing::generate(1, [3; 32], Date(20_000));
+        let vault = Vault::open(&path("vault.redb"), keys.clone()).unwrap();
+        let first = vault.first_run().await.unwrap().unwrap();
+        let early = vault.seal(PersonId(1), &contact("Kim")).await.unwrap();
+        vault.copy_to(&path("copy")).unwrap();
+        let late = vault.seal(PersonId(2), &contact("Lee")).await.unwrap();
+        assert!(matches!(vault.copy_to(&path("copy")), Err(VaultError::Occupied(_))));
+        let copy = Vault::open(&path("copy"), keys).unwrap();
+        assert_eq!(copy.open_contact(PersonId(1), &early), Some(contact("Kim")));
+        assert_eq!(copy.open_contact(PersonId(2), &late), None);
+        assert!(verify(&first.password, &copy.staff("operator").unwrap().hash));
+    }
+
+    #[tokio::test]
+    async fn a_new_password_replaces_the_old_one_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = KeyRing::generate(1, [3; 32], Date(20_000));
+        let vault = Vault::open(&directory.path().join("vault.redb"), keys).unwrap();
+        assert!(vault.reset_password("operator").await.unwrap().is_none(), "there is nobody yet");
+        let first = vault.first_run().await.unwrap().unwrap();
+        let before = vault.staff("operator").unwrap();
+        let password = vault.reset_password("operator").await.unwrap().unwrap();
+        let after = vault.staff("operator").unwrap();
+        assert_eq!((before.user, before.role), (after.user, after.role));
+        assert!(verify(&password, &after.hash) && !verify(&first.password, &after.hash));
     }
 
     #[test]

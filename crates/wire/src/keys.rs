@@ -6,13 +6,18 @@
 //! be taken out of the ring: a person's id, a room's seed (committed to days before it
 //! is revealed) and the binding of command ids.
 //!
+//! A key is *retired* when a service comes back from a backup: what it signed after the
+//! backup was made may name places that are given to somebody else now, so nothing that
+//! it signed counts any more. It still opens contacts, and it still makes the codes of the
+//! bookings that the backup holds.
+//!
 //! Subkeys are BLAKE3 in its key derivation mode over the master secret, one context
 //! each (`TOKENS` and so on below). A master secret is used for nothing else.
 //!
 //! This module must never print a secret: `Debug` shows key numbers only, and secrets
 //! are wiped from memory when the ring is dropped.
 
-use jari_core::ids::{CommandId, PersonId, RoomId};
+use jari_core::ids::{BookingId, CommandId, PersonId, RoomId};
 use jari_core::time::Date;
 use zeroize::Zeroizing;
 
@@ -40,7 +45,10 @@ pub enum KeyFileError {
     #[error("the key file holds more than {KEYS_MAX} keys")]
     TooMany,
     /// A line is not `ID SECRET DATE`.
-    #[error("line {line} of the key file is not: number from 0 to 255, 64 hexadecimal digits, YYYY-MM-DD")]
+    #[error(
+        "line {line} of the key file is not: number from 0 to 255, 64 hexadecimal digits, YYYY-MM-DD, and perhaps \
+         the word retired with a number of bookings"
+    )]
     Line {
         /// The line, from 1.
         line: usize,
@@ -51,6 +59,9 @@ pub enum KeyFileError {
         /// The number.
         id: u8,
     },
+    /// No key is left to sign with.
+    #[error("the newest key of the ring is retired: one newer must sign")]
+    Retired,
     /// A key that is added is older than one of the ring. The oldest would change, and
     /// with it everyone's id.
     #[error("a new key must not bear an earlier date than the keys of the ring")]
@@ -64,12 +75,18 @@ struct Key {
     secret: Zeroizing<[u8; 32]>,
     tokens: Zeroizing<[u8; 32]>,
     created: Date,
+    /// Retired when there were so many bookings.
+    retired_at: Option<u32>,
 }
 
 impl Key {
     fn new(id: u8, secret: [u8; 32], created: Date) -> Key {
         let tokens = Zeroizing::new(blake3::derive_key(TOKENS, &secret));
-        Key { id, secret: Zeroizing::new(secret), tokens, created }
+        Key { id, secret: Zeroizing::new(secret), tokens, created, retired_at: None }
+    }
+
+    fn commands(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key(COMMANDS, &*self.secret))
     }
 }
 
@@ -81,6 +98,8 @@ pub struct KeyRing {
     people: Zeroizing<[u8; 32]>,
     room_seeds: Zeroizing<[u8; 32]>,
     commands: Zeroizing<[u8; 32]>,
+    /// Bookings from this number on are coded with this key; numbers descend.
+    codes: Vec<(u32, Zeroizing<[u8; 32]>)>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -102,8 +121,11 @@ impl KeyRing {
         let oldest = &*keys[0].secret;
         let people = Zeroizing::new(blake3::derive_key(PEOPLE, oldest));
         let room_seeds = Zeroizing::new(blake3::derive_key(ROOM_SEEDS, oldest));
-        let commands = Zeroizing::new(blake3::derive_key(COMMANDS, oldest));
-        KeyRing { keys, people, room_seeds, commands }
+        let commands = keys[0].commands();
+        // The last retired key that was in force before a booking says which key comes after it.
+        let followed = keys.windows(2).filter_map(|pair| Some((pair[0].retired_at?, pair[1].commands())));
+        let codes = followed.rev().collect();
+        KeyRing { keys, people, room_seeds, commands, codes }
     }
 
     /// This ring and one key more, which signs from now on.
@@ -120,9 +142,31 @@ impl KeyRing {
         Ok(KeyRing::of(keys))
     }
 
+    /// This ring come back from a backup that holds so many bookings: its keys are retired
+    /// and a new one signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyRing::with`].
+    pub fn restored(
+        &self,
+        bookings: u32,
+        id: u8,
+        secret: [u8; 32],
+        created: Date,
+    ) -> Result<KeyRing, KeyFileError> {
+        let mut ring = self.with(id, secret, created)?;
+        let newest = ring.keys.len() - 1;
+        for key in &mut ring.keys[..newest] {
+            key.retired_at = key.retired_at.or(Some(bookings));
+        }
+        Ok(KeyRing::of(ring.keys))
+    }
+
     /// Reads a key file: a line for each key, `ID SECRET DATE`, where the secret is 64
-    /// hexadecimal digits and the date, `YYYY-MM-DD`, says when it was made. Empty lines
-    /// and lines that begin with `#` are passed over.
+    /// hexadecimal digits and the date, `YYYY-MM-DD`, says when it was made; behind a
+    /// retired key also `retired` and the number of bookings at that time. Empty lines and
+    /// lines that begin with `#` are passed over.
     ///
     /// # Errors
     ///
@@ -139,7 +183,11 @@ impl KeyRing {
         if keys.is_empty() {
             return Err(KeyFileError::Empty);
         }
-        Ok(KeyRing::of(keys))
+        let ring = KeyRing::of(keys);
+        if ring.newest().retired_at.is_some() {
+            return Err(KeyFileError::Retired);
+        }
+        Ok(ring)
     }
 
     /// The key file of this ring: secret.
@@ -156,7 +204,11 @@ impl KeyRing {
                 text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
                 text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
             }
-            text.push_str(&format!(" {year:04}-{month:02}-{day:02}\n"));
+            text.push_str(&format!(" {year:04}-{month:02}-{day:02}"));
+            if let Some(bookings) = key.retired_at {
+                text.push_str(&format!(" retired {bookings}"));
+            }
+            text.push('\n');
         }
         Zeroizing::new(text)
     }
@@ -186,9 +238,9 @@ impl KeyRing {
         (key.id, &key.tokens)
     }
 
-    /// The key that a token with this key number was signed with.
+    /// The key that a token with this key number was signed with, unless it is retired.
     pub(crate) fn token_key_of(&self, id: u8) -> Option<&[u8; 32]> {
-        self.key(id).map(|key| &*key.tokens)
+        self.key(id).filter(|key| key.retired_at.is_none()).map(|key| &*key.tokens)
     }
 
     /// The key that wraps people's contact keys from now on, with its number, which
@@ -220,6 +272,16 @@ impl KeyRing {
     #[must_use]
     pub fn command_id(&self, scope: &[u8], key: &[u8]) -> CommandId {
         CommandId(keyed_u128(&self.commands, &[scope, key]).max(1))
+    }
+
+    /// What makes a booking's public code hard to guess. It stays the same for years; only a
+    /// booking whose number was given out before, and lost with what came after a backup,
+    /// gets another.
+    #[must_use]
+    pub fn booking_check(&self, booking: BookingId) -> u64 {
+        let found = self.codes.iter().find(|(from, _)| *from <= booking.0);
+        let key = found.map_or(&self.commands, |(_, key)| key);
+        (keyed_u128(key, &[b"booking code", &booking.0.to_le_bytes()]).max(1) >> 64) as u64
     }
 
     /// The id of a person. Texts must be in one normal form: equal texts, equal person.
@@ -257,10 +319,13 @@ fn add(keys: &mut Vec<Key>, key: Key) -> Result<(), KeyFileError> {
 fn parse_line(line: &str) -> Option<Key> {
     let mut fields = line.split_ascii_whitespace();
     let (id, secret, created) = (fields.next()?, fields.next()?, fields.next()?);
-    if fields.next().is_some() {
-        return None;
-    }
-    Some(Key::new(id.parse().ok()?, parse_secret(secret)?, parse_date(created)?))
+    let mut key = Key::new(id.parse().ok()?, parse_secret(secret)?, parse_date(created)?);
+    key.retired_at = match fields.next() {
+        Some("retired") => Some(fields.next()?.parse().ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    if fields.next().is_some() { None } else { Some(key) }
 }
 
 fn parse_secret(hex: &str) -> Option<[u8; 32]> {

@@ -20,12 +20,19 @@ pub struct Serve {
     /// The configuration file
     #[arg(long)]
     config: PathBuf,
+    /// Only read and check the configuration
+    #[arg(long)]
+    check: bool,
 }
 
 impl Serve {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config::read(&self.config)?;
+        if self.check {
+            println!("{} is a configuration", self.config.display());
+            return Ok(ExitCode::SUCCESS);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(&config))?;
         Ok(ExitCode::SUCCESS)
@@ -44,7 +51,10 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     println!("listening on http://{}", service.address);
     if let Some(password) = &service.first_password {
         println!("operator password: {password}");
-        println!("(shown once; sign in at http://{}/operator)", service.address);
+        println!(
+            "(shown once; sign in at http://{}/operator; lost? stop, and `jari staff reset-password`)",
+            service.address
+        );
     }
     service.until_stopped().await?;
     service.stop().await

@@ -62,6 +62,7 @@
 //!
 //! [`ReadError::BeyondHead`]: crate::ReadError::BeyondHead
 
+mod copy;
 mod damage;
 mod format;
 mod group;
@@ -73,6 +74,7 @@ mod scan;
 mod verify;
 mod walk;
 
+pub use copy::{CopyError, copy, copy_on};
 pub use damage::{Damage, DamageKind};
 pub use journal::FileJournal;
 pub use options::FileOptions;

@@ -140,6 +140,11 @@ impl Cluster {
         self.ports[..self.len()].iter().map(|port| format!("nats://127.0.0.1:{port}")).collect()
     }
 
+    /// The process ids of the servers that run.
+    pub fn processes(&self) -> impl Iterator<Item = u32> {
+        self.servers.iter().flatten().map(|server| server.process)
+    }
+
     pub fn config_dir(&self) -> &Path {
         self.dir.path()
     }
@@ -237,7 +242,7 @@ pub fn pretender(version: &str) -> String {
 }
 
 /// Where `scripts/prepare` puts the server, unless `JARI_NATS_SERVER` says otherwise.
-fn nats_server() -> PathBuf {
+pub fn nats_server() -> PathBuf {
     let told = std::env::var_os("JARI_NATS_SERVER").map(PathBuf::from);
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let usual = || above.map(|dir| dir.join("target/tools/nats-server")).find(|path| path.is_file());

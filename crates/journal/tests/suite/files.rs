@@ -1,10 +1,11 @@
 //! The small things around: replacing files, keeping everything, verifying.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jari_journal::{
-    CrashFate, Disk, FaultyDisk, FileOptions, Journal, Position, StdDisk, VerifyError, read_file,
-    replace_file, verify,
+    CopyError, CrashFate, Disk, FaultyDisk, FileJournal, FileOptions, Journal, Position, StdDisk,
+    VerifyError, copy, read_file, replace_file, verify,
 };
 
 use crate::backends::{append_and_settle, expected, open_on, own, payload, small_options};
@@ -84,4 +85,66 @@ fn verify_reads_beside_a_writer_and_changes_nothing() {
     assert_eq!(summary.segments, names.len() - 1, "all but the lock");
     assert_eq!(StdDisk.list(dir.path()).expect("lists"), names);
     assert_eq!(names.iter().map(content).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn a_copy_beside_a_running_writer_is_whole_and_holds_all_that_was_settled_before() {
+    let dir = tempfile::tempdir().expect("a directory for temporary files");
+    let source = dir.path().join("source");
+    // Segments are begun and released all the time.
+    let options = FileOptions { segment_bytes_max: 6_000, ..FileOptions::new(&source) };
+    let (mut journal, _) = FileJournal::open(options).expect("opens");
+    let (settled, ends) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut number = 0;
+            while !ends.load(Ordering::Relaxed) {
+                number += 1;
+                append_and_settle(&mut journal, &[payload(number, 400)]);
+                settled.store(number, Ordering::Release);
+                if number.is_multiple_of(50) {
+                    journal.release(Position(number - 45)).expect("releases");
+                }
+            }
+        });
+        let mut copies = 0;
+        while copies < 40 && !writer.is_finished() {
+            let before = settled.load(Ordering::Acquire);
+            let target = dir.path().join(format!("copy{copies}"));
+            let summary = copy(&source, &target).expect("copies");
+            assert!(summary.head.0 >= before, "copy {copies} ends at {}, not at {before}", summary.head);
+            let (opened, found) = FileJournal::open(FileOptions::new(&target)).expect("opens");
+            assert_eq!((opened.head(), found.torn_bytes), ((summary.head, summary.chain), 0));
+            opened
+                .read(Position(summary.first.0 - 1), &mut |entry| {
+                    assert_eq!(entry.payload, payload(entry.position.0, 400), "position {}", entry.position);
+                    std::ops::ControlFlow::Continue(())
+                })
+                .expect("reads");
+            copies += 1;
+        }
+        ends.store(true, Ordering::Relaxed);
+        writer.join().expect("the writer goes on");
+        assert_eq!(copies, 40);
+    });
+}
+
+#[test]
+fn a_damaged_journal_is_not_copied_and_a_copy_is_written_over_nothing() {
+    let dir = tempfile::tempdir().expect("a directory for temporary files");
+    let (source, target) = (dir.path().join("source"), dir.path().join("copy"));
+    let options = FileOptions { segment_bytes_max: 2_000, ..FileOptions::new(&source) };
+    let (mut journal, _) = FileJournal::open(options).expect("opens");
+    for number in 0..12 {
+        append_and_settle(&mut journal, &[payload(number, 300)]);
+    }
+    drop(journal);
+    copy(&source, &target).expect("copies");
+    assert!(matches!(copy(&source, &target), Err(CopyError::Target(_))), "there is one already");
+    let first = source.join(format!("{:020}.segment", 1));
+    let mut bytes = std::fs::read(&first).expect("reads");
+    bytes[200] ^= 1;
+    std::fs::write(&first, bytes).expect("writes");
+    let refused = copy(&source, &dir.path().join("other")).expect_err("is damaged");
+    assert!(matches!(refused, CopyError::Source(VerifyError::Damaged(_))), "{refused}");
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::{CACHE_BYTES, ENDED, PEOPLE, STAFF};
 
@@ -72,6 +72,33 @@ impl Store {
             tracing::error!(%error, "the vault cannot be written; it is opened again");
             self.open_again();
             if is_full(&error) { Unkept::Full } else { Unkept::Broken }
+        })
+    }
+
+    /// Writes what is committed at this moment into a new file, durably; the store goes on meanwhile.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), redb::Error> {
+        let copy = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+        self.read(|from| {
+            let into = copy.begin_write()?;
+            {
+                let mut people = into.open_table(PEOPLE)?;
+                for row in from.open_table(PEOPLE)?.iter()? {
+                    let (person, wrapped) = row?;
+                    people.insert(person.value(), wrapped.value())?;
+                }
+                let mut staff = into.open_table(STAFF)?;
+                for row in from.open_table(STAFF)?.iter()? {
+                    let (name, record) = row?;
+                    staff.insert(name.value(), record.value())?;
+                }
+                let mut ended = into.open_table(ENDED)?;
+                for row in from.open_table(ENDED)?.iter()? {
+                    let (nonce, ends_at) = row?;
+                    ended.insert(nonce.value(), ends_at.value())?;
+                }
+            }
+            into.commit()?;
+            Ok(())
         })
     }
 

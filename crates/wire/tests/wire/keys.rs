@@ -1,8 +1,9 @@
 //! The key ring: its file, its rotation, and what must survive one.
 
-use jari_core::ids::RoomId;
+use jari_core::ids::{BookingId, RoomId, Serial};
 use jari_core::time::Date;
 use jari_wire::keys::{KeyFileError, KeyRing};
+use jari_wire::token::{Ticket, TokenError};
 
 const OLD: &str = "1 0707070707070707070707070707070707070707070707070707070707070707 2021-06-22";
 const NEW: &str = "2 0909090909090909090909090909090909090909090909090909090909090909 2021-09-30";
@@ -30,6 +31,9 @@ fn a_mistake_in_a_key_file_is_named_by_its_line() {
         &OLD.replace("0707", "07g7"),
         &OLD.replace("1 0", "256 0"),
         &format!("{OLD} more"),
+        &format!("{OLD} retired"),
+        &format!("{OLD} retired 7 more"),
+        &format!("{OLD} retired -7"),
         &OLD.replace("07070707", "한국07"),
     ] {
         assert_eq!(line(&format!("{NEW}\n{wrong}")), Some(KeyFileError::Line { line: 2 }), "{wrong}");
@@ -82,4 +86,35 @@ fn a_byte_moved_from_one_part_to_the_next_is_another_id() {
 fn secrets_are_not_printed() {
     let printed = format!("{:?}", KeyRing::parse(&format!("{OLD}\n{NEW}")).unwrap());
     assert_eq!(printed, "[1, 2]");
+}
+
+#[test]
+fn nothing_signed_before_a_restore_counts_and_no_booking_code_comes_twice() {
+    let date = Date(20_000);
+    let first = KeyRing::parse(OLD).unwrap();
+    let second = first.restored(100, 2, [9; 32], date).unwrap();
+    // The backup of that time is as old as ever, or one of the second life is restored.
+    let third = second.restored(150, 3, [8; 32], date).unwrap();
+    let again = KeyRing::parse(&third.to_text()).unwrap();
+    assert_eq!(again.to_text(), third.to_text());
+
+    let ticket = Ticket { room: RoomId(1), serial: Serial(7), person: None };
+    for old in [&first, &second] {
+        assert_eq!(Ticket::open(&ticket.seal(old), &again), Err(TokenError::UnknownKey));
+    }
+    assert_eq!(Ticket::open(&ticket.seal(&third), &again), Ok(ticket));
+
+    let code = |ring: &KeyRing, booking| ring.booking_check(BookingId(booking));
+    for kept in [0, 99] {
+        assert_eq!(code(&first, kept), code(&again, kept), "what the backup holds keeps its code");
+    }
+    assert_ne!(code(&first, 100), code(&second, 100));
+    assert_eq!(code(&second, 149), code(&again, 149));
+    assert_ne!(code(&second, 150), code(&again, 150));
+    assert_ne!(code(&first, 150), code(&again, 150));
+
+    let person = |ring: &KeyRing| ring.person_id("홍길동", Date(-3_000), "01012345678");
+    assert_eq!(person(&first), person(&again));
+    assert_eq!(first.contact_key_of(1), again.contact_key_of(1), "contacts can still be opened");
+    assert_eq!(KeyRing::parse(&format!("{OLD} retired 7")).err(), Some(KeyFileError::Retired));
 }
