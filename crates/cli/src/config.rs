@@ -4,10 +4,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Deserialize;
-
-use crate::stream::StreamConfig;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -97,6 +95,89 @@ impl Journal {
     /// The stream, of a journal that has one.
     pub fn stream(&self) -> anyhow::Result<&StreamConfig> {
         self.jetstream.as_ref().context("journal.kind is not \"jetstream\": there is no stream")
+    }
+}
+
+/// `[journal.jetstream]`: the stream of a NATS JetStream cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// This node's number, from 1: each node has its own.
+    pub node: u16,
+    /// Addresses of the servers, like `nats://10.0.0.1:4222`.
+    pub servers: Vec<String>,
+    /// The stream's name, the same for every node of a service.
+    #[serde(default = "default_stream")]
+    pub stream: String,
+    /// How many servers keep the stream.
+    #[serde(default = "default_replicas")]
+    pub replicas: u32,
+    /// Room of the stream in bytes; without it, as much as the servers have.
+    pub stream_bytes_max: Option<i64>,
+    /// How to log in to the account that holds the stream; nobody without it.
+    pub login: Option<LoginConfig>,
+    /// How to log in to the servers' system account, which shows whether they flush.
+    pub system_login: Option<LoginConfig>,
+    /// Whoever runs the servers answers for `sync_interval: always`; nothing is checked.
+    #[serde(default)]
+    pub flush_trusted: bool,
+    /// Certificates of the authority that signed the servers', PEM. TLS is required then.
+    pub tls_authority: Option<PathBuf>,
+}
+
+/// One login: a credentials file, or a user and a file that holds the password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+pub enum LoginConfig {
+    /// A credentials file.
+    Credentials {
+        /// Where it is.
+        credentials: PathBuf,
+    },
+    /// A user with a password.
+    User {
+        /// The user's name.
+        user: String,
+        /// A file that holds the password and nothing else.
+        password_file: PathBuf,
+    },
+}
+
+fn default_stream() -> String {
+    "jari".into()
+}
+
+fn default_replicas() -> u32 {
+    3
+}
+
+impl StreamConfig {
+    /// Checks what can be checked without servers.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.node > 0, "journal.jetstream.node counts from 1; each node has its own");
+        ensure!(!self.servers.is_empty(), "journal.jetstream.servers is empty: name at least one");
+        let usual = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        ensure!(
+            (1..=64).contains(&self.stream.len()) && self.stream.chars().all(usual),
+            "journal.jetstream.stream = {:?}: letters, digits, - and _ only, 64 at the most",
+            self.stream
+        );
+        ensure!(
+            self.flush_trusted != self.system_login.is_some(),
+            "journal.jetstream: give system_login, so that it is checked that the servers flush before they \
+             acknowledge, or say flush_trusted = true and answer for it; not both, not neither"
+        );
+        Ok(())
+    }
+
+    /// Relative paths count from `dir`.
+    pub fn resolve(&mut self, dir: &Path) {
+        for login in [&mut self.login, &mut self.system_login].into_iter().flatten() {
+            let (LoginConfig::Credentials { credentials: path }
+            | LoginConfig::User { password_file: path, .. }) = login;
+            *path = dir.join(&*path);
+        }
+        self.tls_authority = self.tls_authority.take().map(|path| dir.join(path));
     }
 }
 
@@ -192,7 +273,6 @@ impl Partner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::LoginConfig;
 
     #[test]
     fn one_line_is_a_whole_configuration() {

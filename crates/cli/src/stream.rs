@@ -1,10 +1,9 @@
-//! The part of the configuration that says which stream the nodes of a service share, and
-//! the way from it to an open journal.
+//! From the configuration of the stream that the nodes of a service share, the way to an
+//! open journal.
 //!
 //! It must never open a journal on a stream that the data directory does not belong to.
-//! Start reading at [`StreamConfig`].
+//! Start reading at the implementation of [`StreamConfig`].
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use jari_journal::{
     FileJournal, FileOptions, Journal, Position, ReplicatedJournal, ReplicatedOptions, VerifySummary,
 };
 use jari_node::{Clock, SystemClock};
-use serde::Deserialize;
 
+use crate::config::{LoginConfig, StreamConfig};
 use crate::home::{Home, random};
 
 /// The largest record a node writes: a full batch and one command beyond it.
@@ -28,88 +27,7 @@ const TRIES_MAX: u32 = 60;
 /// Longer than all tries together, with room for a slow restart of the servers.
 const KEYS_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
-/// `[journal.jetstream]`: the stream of a NATS JetStream cluster.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StreamConfig {
-    /// This node's number, from 1: each node has its own.
-    pub node: u16,
-    /// Addresses of the servers, like `nats://10.0.0.1:4222`.
-    pub servers: Vec<String>,
-    /// The stream's name, the same for every node of a service.
-    #[serde(default = "default_stream")]
-    pub stream: String,
-    /// How many servers keep the stream.
-    #[serde(default = "default_replicas")]
-    pub replicas: u32,
-    /// Room of the stream in bytes; without it, as much as the servers have.
-    pub stream_bytes_max: Option<i64>,
-    /// How to log in to the account that holds the stream; nobody without it.
-    pub login: Option<LoginConfig>,
-    /// How to log in to the servers' system account, which shows whether they flush.
-    pub system_login: Option<LoginConfig>,
-    /// Whoever runs the servers answers for `sync_interval: always`; nothing is checked.
-    #[serde(default)]
-    pub flush_trusted: bool,
-    /// Certificates of the authority that signed the servers', PEM. TLS is required then.
-    pub tls_authority: Option<PathBuf>,
-}
-
-/// One login: a credentials file, or a user and a file that holds the password.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, untagged)]
-pub enum LoginConfig {
-    /// A credentials file.
-    Credentials {
-        /// Where it is.
-        credentials: PathBuf,
-    },
-    /// A user with a password.
-    User {
-        /// The user's name.
-        user: String,
-        /// A file that holds the password and nothing else.
-        password_file: PathBuf,
-    },
-}
-
-fn default_stream() -> String {
-    "jari".into()
-}
-
-fn default_replicas() -> u32 {
-    3
-}
-
 impl StreamConfig {
-    /// Checks what can be checked without servers.
-    pub fn check(&self) -> anyhow::Result<()> {
-        ensure!(self.node > 0, "journal.jetstream.node counts from 1; each node has its own");
-        ensure!(!self.servers.is_empty(), "journal.jetstream.servers is empty: name at least one");
-        let usual = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-        ensure!(
-            (1..=64).contains(&self.stream.len()) && self.stream.chars().all(usual),
-            "journal.jetstream.stream = {:?}: letters, digits, - and _ only, 64 at the most",
-            self.stream
-        );
-        ensure!(
-            self.flush_trusted != self.system_login.is_some(),
-            "journal.jetstream: give system_login, so that it is checked that the servers flush before they \
-             acknowledge, or say flush_trusted = true and answer for it; not both, not neither"
-        );
-        Ok(())
-    }
-
-    /// Relative paths count from `dir`.
-    pub fn resolve(&mut self, dir: &Path) {
-        for login in [&mut self.login, &mut self.system_login].into_iter().flatten() {
-            let (LoginConfig::Credentials { credentials: path }
-            | LoginConfig::User { password_file: path, .. }) = login;
-            *path = dir.join(&*path);
-        }
-        self.tls_authority = self.tls_authority.take().map(|path| dir.join(path));
-    }
-
     fn options(&self, create_at: Option<Position>) -> anyhow::Result<JetStreamOptions> {
         let clock = Arc::new(|| SystemClock.now().0);
         let login = self.login.as_ref().map_or(Ok(Login::Nobody), LoginConfig::login)?;
