@@ -1,7 +1,7 @@
 //! The changes that a whole country sends in the same second: joining, entering, holding,
 //! confirming. They are matched by their path and go straight to what the handlers of the
-//! routes call, too: for a join, the routes' own work was a third of the time that is not
-//! the kernel's.
+//! routes call, too: matching, boxes around bodies and futures, and extensions are work
+//! that a join has no use for.
 //!
 //! It must never decide anything that the handlers do not: a test sends each request both
 //! ways. Start reading at [`Rush::of`].
