@@ -166,6 +166,15 @@ impl Vault {
         Replica::new(self.clone(), table).fill(now_ms).await
     }
 
+    /// Whether neither a person's key nor anyone of the staff is kept here.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub fn is_empty(&self) -> Result<bool, VaultError> {
+        self.store.is_empty().map_err(|error| VaultError::Open(Box::new(error)))
+    }
+
     /// Whether this vault is a replica of that very table.
     ///
     /// # Errors

@@ -73,13 +73,13 @@ impl Replica {
         let followed = self.local.store.followed();
         let standing = self.standing(followed.as_ref()).await?;
         match followed {
-            None if !self.is_empty()? => return Err(VaultError::Foreign),
+            None if !self.local.is_empty()? => return Err(VaultError::Foreign),
             None => {
                 let followed = Followed { life: standing.life.clone(), revision: 0 };
                 self.hear(Vec::new(), Some(followed)).await?;
             }
             Some(followed) if followed.life == standing.life && followed.revision <= standing.revision => {}
-            Some(_) if standing.names == 0 && !self.is_empty()? => return Err(VaultError::Lost),
+            Some(_) if standing.names == 0 && !self.local.is_empty()? => return Err(VaultError::Lost),
             Some(followed) => {
                 tracing::warn!(
                     followed = followed.revision,
@@ -247,10 +247,6 @@ impl Replica {
             rows.collect::<Result<_, _>>().map_err(redb::Error::from)
         });
         read.map_err(|error| VaultError::Open(Box::new(error)))
-    }
-
-    fn is_empty(&self) -> Result<bool, VaultError> {
-        self.local.store.is_empty().map_err(|error| VaultError::Open(Box::new(error)))
     }
 
     /// What of these changes is ours and can be opened.
