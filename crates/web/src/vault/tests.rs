@@ -6,6 +6,7 @@ use super::*;
 use crate::language::Language;
 
 mod nodes;
+#[path = "../../tests/site/table.rs"]
 mod table;
 
 use table::MemoryTable;

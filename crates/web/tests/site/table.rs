@@ -1,11 +1,12 @@
-//! A shared table in memory that can be away, and be another one.
+//! A shared table in memory that can be away, be another one, or tell of no changes. The
+//! vault's own tests use it, too.
 
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::*;
+use super::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};
 
 /// So few at a time that everything takes several questions.
 const CHANGES_MAX: usize = 3;
@@ -27,28 +28,36 @@ impl Inner {
 
 /// See the module's documentation.
 #[derive(Default)]
-pub(super) struct MemoryTable {
+#[allow(dead_code, reason = "each test binary uses its own part of this")]
+pub struct MemoryTable {
     inner: Mutex<Inner>,
     away: AtomicBool,
+    silent: AtomicBool,
 }
 
+#[allow(dead_code, reason = "each test binary uses its own part of this")]
 impl MemoryTable {
-    pub(super) fn set_away(&self, away: bool) {
+    pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
     }
 
+    /// Whoever follows it hears nothing.
+    pub fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
     /// Puts an empty table in its place.
-    pub(super) fn lose(&self) {
+    pub fn lose(&self) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         *inner = Inner { life: inner.life + 1, ..Inner::default() };
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).entries.keys().cloned().collect()
     }
 
     /// Any text that is part of a value.
-    pub(super) fn holds(&self, text: &[u8]) -> bool {
+    pub fn holds(&self, text: &[u8]) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let mut values = inner.entries.values().filter_map(|kept| kept.value.as_deref());
         values.any(|value| value.windows(text.len()).any(|part| part == text))
@@ -91,7 +100,8 @@ impl SharedTable for MemoryTable {
     }
 
     fn changes(&self, after: u64) -> Asked<'_, Changes> {
-        self.answer(|inner| {
+        let after = if self.silent.load(Ordering::Relaxed) { u64::MAX } else { after };
+        self.answer(move |inner| {
             let mut changed: Vec<Changed> = inner
                 .entries
                 .iter()
