@@ -17,7 +17,7 @@ use std::time::Duration;
 use jari_core::ids::PersonId;
 use jari_node::Rejected;
 use redb::ReadableTable;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -49,16 +49,19 @@ pub(super) struct Replica {
     /// The vault without the table.
     local: Vault,
     table: Arc<dyn SharedTable>,
+    /// Held by the one that takes what is new: two would write it in each other's order.
+    taking: Mutex<()>,
 }
 
 impl Replica {
     pub(super) fn new(local: Vault, table: Arc<dyn SharedTable>) -> Replica {
-        Replica { local, table }
+        Replica { local, table, taking: Mutex::new(()) }
     }
 
     /// Brings everything here that is in the table at this moment, also from a server of it
     /// that lags behind for a moment.
     pub(super) async fn catch_up(&self) -> Result<(), VaultError> {
+        let _taking = self.taking.lock().await;
         let standing = self.align().await?;
         let deadline = Instant::now() + LAG_MAX;
         while self.take_new().await? < standing.revision && Instant::now() < deadline {
@@ -116,6 +119,7 @@ impl Replica {
         let mut aligned = Some(Instant::now());
         loop {
             interval.tick().await;
+            let _taking = self.taking.lock().await;
             let due = aligned.is_none_or(|at| at.elapsed() >= ALIGNED_EVERY);
             let taken = if due { self.align().await.map(drop) } else { self.take_new().await.map(drop) };
             match taken {
