@@ -96,6 +96,10 @@ async fn answer(stream: &mut tokio::net::UnixStream, home: &Home, vault: &Vault)
     if question != *QUESTION {
         return stream.write_all(b"this service does not know what is asked\n").await;
     }
+    // Other nodes may have kept a key a moment ago that is not here yet, and what is sealed with it is.
+    if let Err(error) = vault.catch_up().await {
+        tracing::warn!(%error, "the copy may lack keys that other nodes kept in the last moments");
+    }
     let (vault, path) = (vault.clone(), home.vault_copy());
     let copied = spawn_blocking(move || {
         // What a crash left.

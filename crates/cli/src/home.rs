@@ -4,7 +4,7 @@
 //! keys          the secrets of this service, readable by its user alone
 //! journal/      the records, in segments
 //! snapshots/    the state at some position, to start from
-//! vault.redb    people's keys, staff
+//! vault.redb    people's keys, staff; where several nodes serve, this node's replica of them
 //! stream        the name of the stream that the journal follows, if it follows one
 //! desk          a socket of the running service, for `jari backup`
 //! vault.copy    the vault as it is copied for a backup; gone afterwards
@@ -166,7 +166,7 @@ impl Home {
     }
 
     /// The stream that the journal follows, if it follows one.
-    fn stream_followed(&self) -> anyhow::Result<Option<String>> {
+    pub fn stream_followed(&self) -> anyhow::Result<Option<String>> {
         let path = self.dir.join("stream");
         if !path.exists() {
             return Ok(None);

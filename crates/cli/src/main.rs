@@ -15,6 +15,7 @@ mod load;
 mod metrics;
 mod service;
 mod stream;
+mod table;
 
 use std::process::ExitCode;
 

@@ -4,9 +4,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use jari_core::ids::ChannelId;
+use jari_journal::Position;
 use jari_node::snapshots::Snapshots;
 use jari_node::{Engine, Node, NodeOptions, SystemClock};
 use jari_web::ServerOptions;
@@ -14,15 +16,19 @@ use jari_web::actions::partner::PartnerCredential;
 use jari_web::problem::Problem;
 use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
+use jari_wire::KeyRing;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, JournalKind};
 use crate::desk::Desk;
 use crate::home::Home;
+
+/// A service that stops waits so long for what is new in a shared vault.
+const VAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// A service that answers requests.
 pub struct Service {
@@ -54,8 +60,9 @@ impl Service {
             seeds: seed_source(keys.clone()),
             ..NodeOptions::default()
         };
+        // Before the first record: a service that has records never makes an empty vault.
+        let vault = open_vault(config, home, &keys, engine.applied().0 == Position::ZERO).await?;
         let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
-        let vault = Vault::open(&home.vault(), keys.clone())?;
         let desk = Desk::open(home, &vault);
         let first = vault.first_run().await.map_err(problem)?;
         let site = Site::new(node.handle(), keys, vault, site_options(config)?);
@@ -91,9 +98,20 @@ impl Service {
         // If nobody listens the server has ended by itself, and says why.
         let _ = self.stop.send(());
         self.server.await??;
+        // A backup of the stopped node is to hold the keys of everything in its journal. What
+        // cannot be had in a moment comes at the next start.
+        let _ = tokio::time::timeout(VAULT_WAIT, self.site.vault.catch_up()).await;
         let node = self.node;
         tokio::task::spawn_blocking(move || node.stop()).await??;
         Ok(())
+    }
+}
+
+/// The vault of one machine, or the replica of the one that all nodes share.
+async fn open_vault(config: &Config, home: &Home, keys: &KeyRing, may_make: bool) -> anyhow::Result<Vault> {
+    match config.journal.kind {
+        JournalKind::File => Ok(Vault::open(&home.vault(), keys.clone())?),
+        JournalKind::JetStream => config.journal.stream()?.open_vault(home, keys.clone(), may_make).await,
     }
 }
 

@@ -1,22 +1,26 @@
 //! From the configuration of the stream that the nodes of a service share, the way to an
-//! open journal.
+//! open journal and an open vault.
 //!
-//! It must never open a journal on a stream that the data directory does not belong to.
+//! It must never open a journal on a stream that the data directory does not belong to, nor
+//! make an empty shared vault for a service that has records.
 //! Start reading at the implementation of [`StreamConfig`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use jari_journal::jetstream::{Flush, JetStream, JetStreamOptions, Login};
+use jari_journal::jetstream::{Flush, JetStream, JetStreamOptions, Login, Table};
 use jari_journal::replicated::{rebuild_files, rebuild_stream};
 use jari_journal::{
     FileJournal, FileOptions, Journal, Position, ReplicatedJournal, ReplicatedOptions, VerifySummary,
 };
 use jari_node::{Clock, SystemClock};
+use jari_web::vault::{SharedTable, Vault};
+use jari_wire::KeyRing;
 
 use crate::config::{LoginConfig, StreamConfig};
 use crate::home::{Home, random};
+use crate::table::VaultTable;
 
 /// The largest record a node writes: a full batch and one command beyond it.
 const RECORD_BYTES_NEEDED: usize = 400 * 1024;
@@ -63,6 +67,48 @@ impl StreamConfig {
              `max_payload` in their configuration"
         );
         Ok(journal)
+    }
+
+    /// The bucket of the shared vault.
+    pub fn bucket(&self) -> String {
+        format!("{}-vault", self.stream)
+    }
+
+    /// A data directory's vault, which follows the one that all nodes share. A service without
+    /// records makes it.
+    pub async fn open_vault(&self, home: &Home, keys: KeyRing, may_make: bool) -> anyhow::Result<Vault> {
+        let table = self.table(may_make).await?;
+        let vault = Vault::open_shared(&home.vault(), keys, table).await;
+        vault.with_context(|| {
+            format!("the vault in {} and the bucket {}", home.dir().display(), self.bucket())
+        })
+    }
+
+    /// Puts what a directory's vault holds into the shared vault, which must be missing or
+    /// empty; gives how many entries that were. None if the directory has nothing to give, or
+    /// has been following that very vault.
+    pub async fn rebuild_vault(&self, home: &Home) -> anyhow::Result<Option<u64>> {
+        let table = self.table(true).await?;
+        let vault = Vault::open(&home.vault(), home.keys()?).context("stop the service first, if it runs")?;
+        if vault.is_empty()? || vault.follows(&*table).await? {
+            return Ok(None);
+        }
+        let shared = vault.share(table, SystemClock.now().0).await;
+        shared.map(Some).with_context(|| {
+            format!(
+                "the bucket {} is not filled from {}: if it is what was lost, or half filled, remove its stream KV_{} \
+                 and try again; if it is right, move {} away",
+                self.bucket(),
+                home.vault().display(),
+                self.bucket(),
+                home.vault().display()
+            )
+        })
+    }
+
+    async fn table(&self, may_make: bool) -> anyhow::Result<Arc<dyn SharedTable>> {
+        let table = Table::connect(&self.options(None)?, &self.bucket(), may_make).await?;
+        Ok(Arc::new(VaultTable(table)))
     }
 
     /// Makes the stream from a directory's files; gives its first and last position.

@@ -1,10 +1,20 @@
-//! One-time codes that were sent and not yet brought back: a bounded table.
+//! One-time codes: made here, brought back to any node.
 //!
-//! The challenge that a person carries is a signed nonce; what it stands for stays here,
-//! for five minutes and five tries. A code is kept as a keyed hash under its nonce. An
-//! entry is some 300 bytes; the table takes at most 80 MB when it is full.
+//! The challenge that a person carries is sealed (XChaCha20-Poly1305 under a key of the ring
+//! that serves nothing else) and holds the claim, the code's keyed hash and its end, so that
+//! every node with the same keys can take the code back. What has to be remembered stays with
+//! each node, in bounded tables, for five minutes at the most: wrong tries, challenges that
+//! were used up, and who was sent a code a moment ago.
+//!
+//! With N nodes a challenge survives 5 N wrong codes of a million, a person is sent N codes in
+//! 20 seconds at the most, and a challenge that was used at one node counts once more at
+//! another within its five minutes, for whoever has both the challenge and its code.
+//!
+//! It must never put a name, a number or a code into a token that can be read.
+//!
+//! Start reading at [`Codes::start`] and [`Codes::finish`]; the token is in `challenge`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
@@ -14,7 +24,11 @@ use jari_wire::KeyRing;
 
 use crate::actions::identity::{Identified, asked_too_soon};
 use crate::problem::Problem;
-use crate::{hex, random};
+use crate::random;
+
+mod challenge;
+
+use challenge::Challenge;
 
 /// A code counts for so long.
 const CODE_MS: u64 = 5 * 60 * 1000;
@@ -30,148 +44,146 @@ pub(crate) struct Sent {
     pub(crate) ends_at: Time,
 }
 
-struct Waiting {
-    identified: Identified,
-    code_hash: u128,
-    tries_left: u8,
+/// A code that came back and was right.
+pub(crate) struct Proved {
+    pub(crate) identified: Identified,
+    challenge: Entry,
 }
 
+/// A challenge in the tables: its end first, so that they are forgotten in that order.
+type Entry = (Time, u128);
+
 #[derive(Default)]
-struct Table {
-    waiting: HashMap<u128, Waiting>,
-    /// In the order of their ends. Entries of codes that were used are skipped.
-    ends: VecDeque<(Time, u128)>,
-    /// When each person was last sent one, and under which nonce.
-    sent: HashMap<PersonId, (Time, u128)>,
+struct Tables {
+    /// Wrong tries of challenges; `TRIES_MAX` once nothing more counts.
+    tries: HashMap<u128, u8>,
+    /// The same challenges by their ends.
+    ends: BTreeSet<Entry>,
+    /// Who was sent a code lately.
+    sent: HashMap<PersonId, Time>,
+    /// The same people in the order of sending.
+    sent_order: VecDeque<(Time, PersonId)>,
 }
 
 /// See the module's documentation.
 pub(crate) struct Codes {
-    table: Mutex<Table>,
+    tables: Mutex<Tables>,
+    /// Entries of each table.
     codes_max: usize,
 }
 
 impl Codes {
     pub(crate) fn new(codes_max: usize) -> Codes {
-        Codes { table: Mutex::default(), codes_max }
+        Codes { tables: Mutex::default(), codes_max }
     }
 
-    /// Makes a code for a person; an earlier one of theirs no longer counts.
+    /// Makes a code for a person. Earlier ones of theirs count until they end.
     pub(crate) fn start(&self, keys: &KeyRing, identified: Identified, now: Time) -> Result<Sent, Problem> {
-        let nonce = u128::from_le_bytes(random::bytes()?);
         let code = format!("{:06}", random::below(1_000_000)?);
         let ends_at = now.plus_ms(CODE_MS);
         let person = identified.person;
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.forget_ended(now);
-        if let Some((sent_at, earlier)) = table.sent.get(&person).copied() {
-            let since = now.since_ms(sent_at);
-            if since < AGAIN_MS {
-                return Err(asked_too_soon(AGAIN_MS - since));
-            }
-            table.waiting.remove(&earlier);
+        let token = Challenge::new(keys, identified, &code, ends_at)?.seal(keys)?;
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.forget_sent(now);
+        if let Some(sent_at) = tables.sent.get(&person) {
+            return Err(asked_too_soon(AGAIN_MS.saturating_sub(now.since_ms(*sent_at))));
         }
-        if table.ends.len() >= self.codes_max {
-            return Err(Problem::busy(
-                "codes_full",
-                "Too many codes at once",
-                "More people identify themselves than can be served this moment. Identity can be checked any time \
-                 before; try again shortly.",
-                5_000,
-            ));
+        if tables.sent_order.len() >= self.codes_max {
+            return Err(full());
         }
-        let code_hash = hash(keys, nonce, &code);
-        table.waiting.insert(nonce, Waiting { identified, code_hash, tries_left: TRIES_MAX });
-        table.ends.push_back((ends_at, nonce));
-        table.sent.insert(person, (now, nonce));
-        Ok(Sent { token: seal(keys, nonce), code, ends_at })
+        tables.sent.insert(person, now);
+        tables.sent_order.push_back((now, person));
+        Ok(Sent { token, code, ends_at })
     }
 
-    /// Takes the code back. After the right one the challenge is used up.
+    /// Takes a code back, and the challenge is used up. Where what it was for fails, it is
+    /// to be given back.
     pub(crate) fn finish(
         &self,
         keys: &KeyRing,
         token: &str,
         code: &str,
         now: Time,
-    ) -> Result<Identified, Problem> {
-        let nonce = open(keys, token)?;
+    ) -> Result<Proved, Problem> {
+        let challenge = Challenge::open(keys, token).ok_or_else(forged)?;
+        if now >= challenge.ends_at {
+            return Err(over());
+        }
         let digits: String =
             code.chars().filter(|character| !matches!(character, ' ' | '-')).take(7).collect();
-        let presented = hash(keys, nonce, &digits);
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.forget_ended(now);
-        let Some(waiting) = table.waiting.get_mut(&nonce) else {
+        let is_right = challenge.is_code(keys, &digits);
+        let entry = (challenge.ends_at, challenge.nonce);
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.forget_ended(now);
+        let tries = tables.tries.get(&challenge.nonce).copied();
+        if tries.is_some_and(|tries| tries >= TRIES_MAX) {
             return Err(over());
-        };
-        // Keyed hashes tell nothing of the code by the time their comparison takes.
-        if waiting.code_hash != presented {
-            waiting.tries_left -= 1;
-            let left = waiting.tries_left;
-            if left == 0 {
-                table.waiting.remove(&nonce);
-                return Err(spent());
-            }
-            return Err(wrong(left));
         }
-        match table.waiting.remove(&nonce) {
-            Some(waiting) => Ok(waiting.identified),
-            None => Err(over()),
+        // Without room for what was tried, nothing may be tried.
+        if tries.is_none() && tables.tries.len() >= self.codes_max {
+            return Err(full());
         }
+        let tries = if is_right { TRIES_MAX } else { tries.unwrap_or(0) + 1 };
+        tables.tries.insert(challenge.nonce, tries);
+        tables.ends.insert(entry);
+        match TRIES_MAX - tries {
+            _ if is_right => Ok(Proved { identified: challenge.identified, challenge: entry }),
+            0 => Err(spent()),
+            left => Err(wrong(left)),
+        }
+    }
+
+    /// Takes the using up back: what the code was for could not be done.
+    pub(crate) fn give_back(&self, challenge: Entry) {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.ends.remove(&challenge);
+        tables.tries.remove(&challenge.1);
     }
 }
 
-impl Table {
+impl Proved {
+    /// What was proved, and the challenge by which it was, to be given back if need be.
+    pub(crate) fn into_parts(self) -> (Identified, Entry) {
+        (self.identified, self.challenge)
+    }
+}
+
+impl Tables {
     fn forget_ended(&mut self, now: Time) {
-        while let Some((ends_at, nonce)) = self.ends.front().copied() {
-            if now < ends_at {
+        while let Some((_, nonce)) = self.ends.first().copied().filter(|(ends_at, _)| *ends_at <= now) {
+            self.ends.pop_first();
+            self.tries.remove(&nonce);
+        }
+    }
+
+    fn forget_sent(&mut self, now: Time) {
+        while let Some((sent_at, person)) = self.sent_order.front().copied() {
+            if now.since_ms(sent_at) < AGAIN_MS {
                 return;
             }
-            self.ends.pop_front();
-            self.waiting.remove(&nonce);
-        }
-        // Nobody waits, so nobody has been sent one lately enough to matter.
-        if self.ends.is_empty() {
-            self.sent.clear();
-        } else if self.sent.len() > 2 * self.ends.len() + 1024 {
-            self.sent.retain(|_, (sent_at, _)| now.since_ms(*sent_at) < CODE_MS);
+            self.sent_order.pop_front();
+            self.sent.remove(&person);
         }
     }
 }
 
-fn hash(keys: &KeyRing, nonce: u128, code: &str) -> u128 {
-    let mut scope = *b"one-time code 0000000000000000";
-    scope[14..].copy_from_slice(&nonce.to_le_bytes());
-    keys.command_id(&scope, code.as_bytes()).0
+fn full() -> Problem {
+    Problem::busy(
+        "codes_full",
+        "Too many codes at once",
+        "More people identify themselves than can be served this moment. Identity can be checked any time before; \
+         try again shortly.",
+        5_000,
+    )
 }
 
-fn check(keys: &KeyRing, nonce: &[u8; 16]) -> [u8; 16] {
-    keys.command_id(b"challenge", nonce).0.to_le_bytes()
-}
-
-fn seal(keys: &KeyRing, nonce: u128) -> String {
-    let nonce = nonce.to_le_bytes();
-    format!("{}{}", hex::encode(&nonce), hex::encode(&check(keys, &nonce)))
-}
-
-fn open(keys: &KeyRing, token: &str) -> Result<u128, Problem> {
-    let bytes: Option<[u8; 32]> = hex::decode(token);
-    let forged = || {
-        Problem::caller(
-            StatusCode::UNAUTHORIZED,
-            "challenge_forged",
-            "Not a challenge of this service",
-            "What was sent as a challenge was not made here. Ask for a new code.",
-        )
-    };
-    let bytes = bytes.ok_or_else(forged)?;
-    let mut nonce = [0; 16];
-    nonce.copy_from_slice(&bytes[..16]);
-    let expected = blake3::hash(&check(keys, &nonce));
-    if expected != blake3::hash(&bytes[16..]) {
-        return Err(forged());
-    }
-    Ok(u128::from_le_bytes(nonce))
+fn forged() -> Problem {
+    Problem::caller(
+        StatusCode::UNAUTHORIZED,
+        "challenge_forged",
+        "Not a challenge of this service",
+        "What was sent as a challenge was not made here. Ask for a new code.",
+    )
 }
 
 fn wrong(left: u8) -> Problem {
@@ -197,6 +209,100 @@ fn over() -> Problem {
         StatusCode::GONE,
         "challenge_expired",
         "The code no longer counts",
-        "The code was used, replaced by a newer one, or sent more than five minutes ago. Ask for a new code.",
+        "The code was used, was wrong too often, or was sent more than five minutes ago. Ask for a new code.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use jari_core::time::Date;
+
+    use super::*;
+    use crate::language::Language;
+    use crate::vault::Contact;
+
+    const NOW: Time = Time(1_000_000_000);
+
+    fn keys() -> KeyRing {
+        KeyRing::generate(1, [5; 32], Date(20_000))
+    }
+
+    fn person(number: u128) -> Identified {
+        let contact =
+            Contact { name: "김하늘".into(), telephone: "01012345678".into(), language: Language::Korean };
+        Identified { person: PersonId(number), birth: Date(-2_000), contact }
+    }
+
+    fn start(codes: &Codes, number: u128, now: Time) -> Sent {
+        codes.start(&keys(), person(number), now).unwrap()
+    }
+
+    fn code_of(finished: Result<Proved, Problem>) -> &'static str {
+        finished.err().map_or("right", |problem| problem.code)
+    }
+
+    fn wrong_of(sent: &Sent) -> &'static str {
+        if sent.code == "000000" { "000001" } else { "000000" }
+    }
+
+    #[test]
+    fn a_code_is_taken_back_by_any_node_with_the_same_keys() {
+        let (here, there) = (Codes::new(8), Codes::new(8));
+        let sent = start(&here, 7, NOW);
+        let proved = there.finish(&keys(), &sent.token, &sent.code, NOW.plus_ms(1)).unwrap();
+        assert_eq!((proved.identified.person, proved.identified.birth), (PersonId(7), Date(-2_000)));
+        assert!(proved.identified.contact == person(7).contact);
+        assert_eq!(code_of(there.finish(&keys(), &sent.token, &sent.code, NOW)), "challenge_expired");
+    }
+
+    #[test]
+    fn what_failed_behind_a_right_code_may_be_tried_again_with_it() {
+        let codes = Codes::new(8);
+        let sent = start(&codes, 7, NOW);
+        let (_, challenge) = codes.finish(&keys(), &sent.token, &sent.code, NOW).unwrap().into_parts();
+        codes.give_back(challenge);
+        assert_eq!(code_of(codes.finish(&keys(), &sent.token, &sent.code, NOW)), "right");
+    }
+
+    #[test]
+    fn each_node_counts_five_wrong_codes_and_no_more() {
+        let (here, there) = (Codes::new(8), Codes::new(8));
+        let sent = start(&here, 7, NOW);
+        for codes in [&here, &there] {
+            let tries = [(); 6].map(|()| code_of(codes.finish(&keys(), &sent.token, wrong_of(&sent), NOW)));
+            let wrong = ["code_wrong"; 4];
+            assert_eq!((&tries[..4], &tries[4..]), (&wrong[..], &["code_spent", "challenge_expired"][..]));
+            assert_eq!(code_of(codes.finish(&keys(), &sent.token, &sent.code, NOW)), "challenge_expired");
+        }
+    }
+
+    #[test]
+    fn a_challenge_counts_until_its_end_and_is_forgotten_then() {
+        let codes = Codes::new(2);
+        let sent = start(&codes, 7, NOW);
+        let end = NOW.plus_ms(CODE_MS);
+        assert_eq!(code_of(codes.finish(&keys(), &sent.token, &sent.code, end)), "challenge_expired");
+        for number in 0..2 {
+            let sent = start(&codes, number, NOW.plus_ms(AGAIN_MS));
+            assert_eq!(
+                code_of(codes.finish(&keys(), &sent.token, wrong_of(&sent), NOW.plus_ms(AGAIN_MS))),
+                "code_wrong"
+            );
+        }
+        let late = end.plus_ms(AGAIN_MS);
+        let sent = start(&codes, 9, end);
+        assert_eq!(code_of(codes.finish(&keys(), &sent.token, wrong_of(&sent), end)), "codes_full");
+        assert_eq!(code_of(codes.finish(&keys(), &sent.token, wrong_of(&sent), late)), "code_wrong");
+    }
+
+    #[test]
+    fn a_person_is_sent_a_code_every_twenty_seconds_and_the_memory_of_it_is_bounded() {
+        let codes = Codes::new(2);
+        start(&codes, 1, NOW);
+        let again = codes.start(&keys(), person(1), NOW.plus_ms(AGAIN_MS - 1)).err().unwrap();
+        assert_eq!((again.code, again.retry_after_ms), ("codes_often", Some(1_000)));
+        start(&codes, 2, NOW.plus_ms(1));
+        assert_eq!(codes.start(&keys(), person(3), NOW.plus_ms(2)).err().unwrap().code, "codes_full");
+        start(&codes, 1, NOW.plus_ms(AGAIN_MS));
+    }
 }

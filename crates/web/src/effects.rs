@@ -23,7 +23,8 @@ const BATCH: u64 = 512;
 ///
 /// # Errors
 ///
-/// When the report could not be submitted: the effects will come again.
+/// When the report could not be submitted, or the first one's person could not be looked up: the
+/// effects will come again.
 pub async fn perform(site: &Site) -> Result<u64, Problem> {
     let (first, waiting): (u64, Vec<Effect>) = site.node.read(|state| {
         let effects = &state.data().effects;
@@ -33,24 +34,30 @@ pub async fn perform(site: &Site) -> Result<u64, Problem> {
     if waiting.is_empty() {
         return Ok(0);
     }
-    for (offset, effect) in waiting.iter().enumerate() {
-        send(site, first + offset as u64, effect);
+    let mut count = 0;
+    for effect in &waiting {
+        match send(site, first + count, effect).await {
+            Ok(()) => count += 1,
+            // Whoever cannot be told apart from a person who was forgotten is not passed over.
+            Err(problem) if count == 0 => return Err(problem),
+            Err(_) => break,
+        }
     }
-    let count = waiting.len() as u64;
     submit_plain(site, Body::AckEffects { upto: first + count }).await?;
     Ok(count)
 }
 
-fn send(site: &Site, number: u64, effect: &Effect) {
-    let Some(contact) = identity::contact(site, effect.person) else {
-        return;
+async fn send(site: &Site, number: u64, effect: &Effect) -> Result<(), Problem> {
+    let Some(contact) = identity::contact(site, effect.person).await? else {
+        return Ok(());
     };
     let Some(booking) = find(site, effect.booking) else {
-        return;
+        return Ok(());
     };
     let (purpose, text) = render(effect.kind, &booking, contact.language);
     let at = site.node.now();
     site.outbox.push(Draft { at, to: contact.telephone, purpose, text, effect: Some(number) });
+    Ok(())
 }
 
 fn find(site: &Site, id: BookingId) -> Option<BookingView> {

@@ -7,22 +7,19 @@
 //! on time arrive at exactly the rate. The table never grows: prefixes that share a bucket
 //! share a rate, which at 65,536 buckets is rare and costs a wait, never a place.
 //!
+//! Each node has a table of its own, so a prefix whose joins are spread over N nodes gets N
+//! times the rate.
+//!
 //! One lookup costs a keyed hash of 8 bytes (SipHash) and one compare-and-swap: some 30 ns.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jari_core::Time;
 
-use crate::problem::Problem;
-
 /// Reserved instants lie at most so far ahead; beyond it a slip takes its chance again.
 const AHEAD_MS_MAX: u64 = 300_000;
-/// Slips that may be remembered as spent.
-const SPENT_MAX: usize = 262_144;
 
 /// Settings.
 #[derive(Copy, Clone, Debug)]
@@ -124,49 +121,6 @@ pub fn prefix_of(network: IpAddr) -> [u8; 8] {
     }
 }
 
-/// Slips that were brought back, so that each counts once. Bounded: when it is full of
-/// slips that are still valid, redeeming waits for the first to expire.
-#[derive(Default)]
-pub struct SpentSlips(Mutex<BTreeMap<(Time, u64), ()>>);
-
-impl SpentSlips {
-    /// Spends a slip.
-    ///
-    /// # Errors
-    ///
-    /// `slip_spent`, or a passing problem when the memory is full.
-    pub fn spend(&self, nonce: u64, ends_at: Time, now: Time) -> Result<(), Problem> {
-        let mut spent = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        while let Some(oldest) = spent.first_entry().filter(|oldest| oldest.key().0 <= now) {
-            oldest.remove();
-        }
-        if spent.contains_key(&(ends_at, nonce)) {
-            return Err(Problem::caller(
-                http::StatusCode::CONFLICT,
-                "slip_spent",
-                "The slip was used",
-                "This slip has been turned into a ticket already. Use that ticket; your place is kept.",
-            ));
-        }
-        if spent.len() >= SPENT_MAX {
-            return Err(Problem::busy(
-                "slips_full",
-                "Too many slips at once",
-                "Too many slips are brought back at once. Yours still counts: send it again in a few seconds.",
-                5_000,
-            ));
-        }
-        spent.insert((ends_at, nonce), ());
-        Ok(())
-    }
-
-    /// Takes a spending back: what it was for did not happen.
-    pub fn give_back(&self, nonce: u64, ends_at: Time) {
-        let mut spent = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        spent.remove(&(ends_at, nonce));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,13 +166,5 @@ mod tests {
         let mapped: IpAddr = std::net::Ipv4Addr::new(203, 0, 113, 200).to_ipv6_mapped().into();
         assert_eq!(prefix_of(mapped), prefix_of([203, 0, 113, 9].into()));
         assert_ne!(prefix_of([203, 0, 114, 9].into()), prefix_of([203, 0, 113, 9].into()));
-    }
-
-    #[test]
-    fn a_slip_counts_once() {
-        let spent = SpentSlips::default();
-        assert!(spent.spend(1, Time(100), Time(50)).is_ok());
-        assert_eq!(spent.spend(1, Time(100), Time(51)).map_err(|problem| problem.code), Err("slip_spent"));
-        assert!(spent.spend(1, Time(300), Time(200)).is_ok());
     }
 }

@@ -13,7 +13,7 @@ use crate::actions::places::Counts;
 use crate::codes::Codes;
 use crate::health::Health;
 use crate::outbox::Outbox;
-use crate::prefix::{PrefixOptions, Prefixes, SpentSlips};
+use crate::prefix::{PrefixOptions, Prefixes};
 use crate::shed::{Shed, ShedOptions};
 use crate::vault::Vault;
 
@@ -33,7 +33,8 @@ pub struct SiteOptions {
     pub codes: PrefixOptions,
     /// Sign-ins of the staff per network prefix.
     pub sign_ins: PrefixOptions,
-    /// One-time codes that may wait at once.
+    /// One-time codes that may be sent within twenty seconds, and challenges whose tries may be
+    /// remembered at once.
     pub codes_max: usize,
     /// Messages that the outbox keeps.
     pub messages_max: usize,
@@ -130,9 +131,7 @@ pub struct Site {
     pub(crate) code_prefixes: Prefixes,
     /// Staff sign-ins per network prefix.
     pub(crate) sign_in_prefixes: Prefixes,
-    /// Slips that were brought back.
-    pub(crate) slips: SpentSlips,
-    /// Codes that were sent.
+    /// Makes one-time codes and takes them back.
     pub(crate) codes: Codes,
     /// Free places by region, at most a second old.
     pub(crate) counts: ArcSwap<Counts>,
@@ -155,7 +154,6 @@ impl Site {
             prefixes: Prefixes::new(options.joins),
             code_prefixes: Prefixes::new(options.codes),
             sign_in_prefixes: Prefixes::new(options.sign_ins),
-            slips: SpentSlips::default(),
             codes: Codes::new(options.codes_max),
             counts: ArcSwap::from_pointee(Counts::default()),
             counting: Mutex::new(()),

@@ -1,5 +1,9 @@
 //! The vault: a key for each person, and the staff's password hashes, in one redb file.
 //!
+//! Where several nodes serve, the truth is one table that they share, and the file is each
+//! node's replica of it: reads stay here, writes go to the table first, and what other nodes
+//! wrote comes after a moment (see `replica`).
+//!
 //! A person's contact is sealed (XChaCha20-Poly1305) under their own random key; the
 //! sealed bytes go to the machine, the key stays here, itself wrapped under the service's
 //! key ring. Forgetting a person is deleting their key: every copy of the sealed bytes,
@@ -13,8 +17,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use jari_core::ids::PersonId;
 use jari_node::Rejected;
 use jari_wire::KeyRing;
@@ -25,23 +27,29 @@ use crate::language::Language;
 use crate::problem::Problem;
 use crate::random;
 
+mod replica;
+mod sealing;
+mod shared;
 mod staff;
 mod store;
 mod writer;
 
+pub(crate) use sealing::{decode, encode};
+pub use shared::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};
 pub(crate) use staff::verify;
 pub use staff::{FirstRun, StaffRecord};
 
+use replica::{Replica, Shared};
+use sealing::{open, seal};
 use store::{Store, Unkept};
 use writer::{Write, write_loop};
 
 const PEOPLE: TableDefinition<'static, u128, &'static [u8]> = TableDefinition::new("people");
 const STAFF: TableDefinition<'static, &'static str, (u32, u8, &'static str)> = TableDefinition::new("staff");
 const ENDED: TableDefinition<'static, u64, u64> = TableDefinition::new("ended staff sessions");
+/// Up to which revision of which shared table everything is here; one row.
+const FOLLOWED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("followed");
 
-const NONCE_BYTES: usize = 24;
-/// Contacts are padded to a multiple of this: their length tells little.
-const PAD_BYTES: usize = 64;
 /// Writes that may wait.
 const WRITES_MAX: usize = 16_384;
 /// When the disk is full: come back after so long.
@@ -79,6 +87,27 @@ pub enum VaultError {
     /// No thread for its writer.
     #[error("no thread for the vault: {0}")]
     Thread(#[from] std::io::Error),
+    /// The shared table cannot be used.
+    #[error(transparent)]
+    Table(#[from] TableFault),
+    /// The file was never a replica of a shared table, and holds something.
+    #[error(
+        "the vault here was kept by one machine alone: `jari journal rebuild vault` puts it into the shared one; or \
+         move vault.redb away, and everything is taken from there"
+    )]
+    Foreign,
+    /// The shared table is empty, and this replica is not.
+    #[error(
+        "the shared vault is empty, and this node's is not: it was lost; remove what is left of its bucket, and \
+         `jari journal rebuild vault` makes it anew from the node whose vault holds most"
+    )]
+    Lost,
+    /// The shared table holds something, and was to be made anew.
+    #[error("the shared vault holds entries already: nothing is written over")]
+    Filled,
+    /// What the replica heard could not be written.
+    #[error("the vault cannot be written: is the disk full?")]
+    Unwritten,
 }
 
 /// See the module's documentation. Cheap to clone; the last one to go closes the file.
@@ -87,6 +116,8 @@ pub struct Vault {
     store: Arc<Store>,
     writes: mpsc::Sender<Write>,
     keys: KeyRing,
+    /// Where several nodes serve.
+    shared: Option<Arc<Shared>>,
 }
 
 impl Vault {
@@ -101,7 +132,70 @@ impl Vault {
         let (writes, waiting) = mpsc::channel(WRITES_MAX);
         let writer = Arc::clone(&store);
         std::thread::Builder::new().name("jari-vault".into()).spawn(move || write_loop(&writer, waiting))?;
-        Ok(Vault { store, writes, keys })
+        Ok(Vault { store, writes, keys, shared: None })
+    }
+
+    /// Opens the vault as this node's replica of a shared table, making it if it is not there;
+    /// takes over what is in the table, and follows it from then on. Needs a runtime around it.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub async fn open_shared(
+        path: &Path,
+        keys: KeyRing,
+        table: Arc<dyn SharedTable>,
+    ) -> Result<Vault, VaultError> {
+        let local = Vault::open(path, keys)?;
+        let replica = Replica::new(local.clone(), table);
+        if let Err(error) = replica.catch_up().await {
+            // The writer's thread would keep the file open for a moment longer.
+            local.close();
+            return Err(error);
+        }
+        Ok(Vault { shared: Some(Arc::new(Shared::follow(replica))), ..local })
+    }
+
+    /// Puts all that this vault holds into an empty shared table, whose replica it is then.
+    /// Gives how many entries that were. Nothing may be written here meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub async fn share(&self, table: Arc<dyn SharedTable>, now_ms: u64) -> Result<u64, VaultError> {
+        Replica::new(self.clone(), table).fill(now_ms).await
+    }
+
+    /// Whether neither a person's key nor anyone of the staff is kept here.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub fn is_empty(&self) -> Result<bool, VaultError> {
+        self.store.is_empty().map_err(|error| VaultError::Open(Box::new(error)))
+    }
+
+    /// Whether this vault is a replica of that very table.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub async fn follows(&self, table: &dyn SharedTable) -> Result<bool, VaultError> {
+        let life = table.standing().await?.life;
+        Ok(self.store.followed().is_some_and(|followed| followed.life == life))
+    }
+
+    /// Waits until everything is here that is in the shared table at this moment, for a copy
+    /// that is to hold it. Gives up after a while; on one machine there is nothing to wait for.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub async fn catch_up(&self) -> Result<(), VaultError> {
+        match &self.shared {
+            Some(shared) => shared.replica().catch_up().await,
+            None => Ok(()),
+        }
     }
 
     /// Writes what is kept at this moment into a new file, durably, while the service goes on.
@@ -123,37 +217,57 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// A passing problem when the vault is overloaded or broken.
+    /// A passing problem when the vault is overloaded, away or broken.
     pub async fn seal(&self, person: PersonId, contact: &Contact) -> Result<Box<[u8]>, Problem> {
-        let wrapped = match self.wrapped_key(person) {
-            Some(wrapped) => wrapped,
-            None => {
-                let fresh = self.wrap(person, &random::bytes()?)?;
-                self.write(|reply| Write::KeepKey { person, wrapped: fresh, reply }).await?
+        let wrapped = match (&self.shared, self.wrapped_key(person)) {
+            // What is here may have been replaced elsewhere a moment ago.
+            (Some(shared), _) => shared.keep_key(person, self.fresh_key(person)?).await?,
+            (None, Some(wrapped)) => wrapped,
+            (None, None) => {
+                let wrapped = self.fresh_key(person)?;
+                self.write(|reply| Write::KeepKey { person, wrapped, reply }).await?
             }
         };
         let key = self.unwrap_key(person, &wrapped).ok_or_else(damaged)?;
-        let sealed = seal(&key, person, &encode(contact))?;
+        let sealed = seal(&key, &person.0.to_le_bytes(), &encode(contact))?;
         Ok(sealed.into_boxed_slice())
     }
 
-    /// Opens a sealed contact; none once the person was forgotten.
-    #[must_use]
-    pub fn open_contact(&self, person: PersonId, sealed: &[u8]) -> Option<Contact> {
+    /// Opens a sealed contact; none once the person was forgotten. A key that is not here may
+    /// have been kept by another node a moment ago, so the shared table is asked.
+    ///
+    /// # Errors
+    ///
+    /// `vault_away` when it had to be asked and did not answer: nothing is known then.
+    pub async fn contact(&self, person: PersonId, sealed: &[u8]) -> Result<Option<Contact>, Problem> {
         if sealed.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let key = self.unwrap_key(person, &self.wrapped_key(person)?)?;
-        decode(&open(&key, person, sealed)?)
+        let here = self.wrapped_key(person).and_then(|wrapped| self.open_with(person, &wrapped, sealed));
+        match (&self.shared, here) {
+            (Some(shared), None) => {
+                let wrapped = shared.find_key(person).await?;
+                Ok(wrapped.and_then(|wrapped| self.open_with(person, &wrapped, sealed)))
+            }
+            (_, here) => Ok(here),
+        }
     }
 
-    /// Deletes a person's key. Durable before this answers.
+    /// Deletes a person's key. Durable before this answers; other nodes hear of it at once.
     ///
     /// # Errors
     ///
     /// A passing problem; the key may be there still: ask again.
     pub async fn forget(&self, person: PersonId) -> Result<(), Problem> {
-        self.write(|reply| Write::ForgetKey { person, reply }).await
+        match &self.shared {
+            Some(shared) => shared.forget_key(person).await,
+            None => self.write(|reply| Write::ForgetKey { person, reply }).await,
+        }
+    }
+
+    /// Closes the file at once, also for whoever has another handle to this vault.
+    pub fn close(&self) {
+        self.store.close();
     }
 
     async fn write<T>(&self, write: impl FnOnce(writer::Reply<T>) -> Write) -> Result<T, Problem> {
@@ -176,71 +290,25 @@ impl Vault {
         })
     }
 
-    /// Key number, nonce, sealed key.
-    fn wrap(&self, person: PersonId, key: &[u8; 32]) -> Result<Vec<u8>, Problem> {
+    fn open_with(&self, person: PersonId, wrapped: &[u8], sealed: &[u8]) -> Option<Contact> {
+        let key = self.unwrap_key(person, wrapped)?;
+        decode(&open(&key, &person.0.to_le_bytes(), sealed)?)
+    }
+
+    /// A new key for a person, wrapped: key number, nonce, sealed key.
+    fn fresh_key(&self, person: PersonId) -> Result<Vec<u8>, Problem> {
         let (number, wrapping) = self.keys.contact_key();
+        let fresh: [u8; 32] = random::bytes()?;
         let mut wrapped = vec![number];
-        wrapped.extend(seal(&wrapping, person, key)?);
+        wrapped.extend(seal(&wrapping, &person.0.to_le_bytes(), &fresh)?);
         Ok(wrapped)
     }
 
     fn unwrap_key(&self, person: PersonId, wrapped: &[u8]) -> Option<[u8; 32]> {
         let (number, sealed) = wrapped.split_first()?;
         let wrapping = self.keys.contact_key_of(*number)?;
-        open(&wrapping, person, sealed)?.try_into().ok()
+        open(&wrapping, &person.0.to_le_bytes(), sealed)?.try_into().ok()
     }
-}
-
-/// Nonce, then the sealed bytes. Bound to the person: sealed bytes of one do not open as
-/// another's.
-fn seal(key: &[u8; 32], person: PersonId, plain: &[u8]) -> Result<Vec<u8>, Problem> {
-    let nonce: [u8; NONCE_BYTES] = random::bytes()?;
-    let payload = Payload { msg: plain, aad: &person.0.to_le_bytes() };
-    let cipher = XChaCha20Poly1305::new(key.into());
-    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| damaged())?;
-    let mut bytes = nonce.to_vec();
-    bytes.extend(sealed);
-    Ok(bytes)
-}
-
-fn open(key: &[u8; 32], person: PersonId, sealed: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES)?;
-    let payload = Payload { msg: sealed, aad: &person.0.to_le_bytes() };
-    XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), payload).ok()
-}
-
-/// Version 1, language, name's length, name, telephone's length, telephone, zeros.
-fn encode(contact: &Contact) -> Vec<u8> {
-    let language = match contact.language {
-        Language::Korean => 0,
-        Language::English => 1,
-    };
-    let mut bytes = vec![1, language];
-    for text in [&contact.name, &contact.telephone] {
-        let text = &text.as_bytes()[..text.len().min(255)];
-        bytes.push(text.len() as u8);
-        bytes.extend(text);
-    }
-    bytes.resize(bytes.len().next_multiple_of(PAD_BYTES), 0);
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Option<Contact> {
-    let (head, rest) = bytes.split_at_checked(2)?;
-    let language = match head {
-        [1, 0] => Language::Korean,
-        [1, 1] => Language::English,
-        _ => return None,
-    };
-    let (name, rest) = take_text(rest)?;
-    let (telephone, _) = take_text(rest)?;
-    Some(Contact { name, telephone, language })
-}
-
-fn take_text(bytes: &[u8]) -> Option<(String, &[u8])> {
-    let (len, rest) = bytes.split_first()?;
-    let (text, rest) = rest.split_at_checked(usize::from(*len))?;
-    Some((String::from_utf8(text.to_vec()).ok()?, rest))
 }
 
 fn overloaded() -> Problem {
@@ -257,80 +325,4 @@ fn damaged() -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use jari_core::time::Date;
-
-    use super::*;
-
-    fn contact(name: &str) -> Contact {
-        Contact { name: name.into(), telephone: "01012345678".into(), language: Language::English }
-    }
-
-    #[tokio::test]
-    async fn a_forgotten_person_cannot_be_opened_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let keys = KeyRing::generate(1, [3; 32], Date(20_000));
-        let vault = Vault::open(&directory.path().join("vault.redb"), keys).unwrap();
-        let (one, other) = (PersonId(1), PersonId(2));
-        let sealed = vault.seal(one, &contact("김하늘")).await.unwrap();
-        assert_eq!(vault.open_contact(one, &sealed), Some(contact("김하늘")));
-        vault.seal(other, &contact("Lee")).await.unwrap();
-        assert_eq!(vault.open_contact(other, &sealed), None);
-        vault.forget(one).await.unwrap();
-        assert_eq!(vault.open_contact(one, &sealed), None);
-        let again = vault.seal(one, &contact("김하늘")).await.unwrap();
-        assert_eq!(vault.open_contact(one, &sealed), None);
-        assert_eq!(vault.open_contact(one, &again), Some(contact("김하늘")));
-    }
-
-    #[tokio::test]
-    async fn keys_survive_a_restart_and_a_new_service_key() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("vault.redb");
-        let keys = KeyRing::generate(1, [3; 32], Date(20_000));
-        let vault = Vault::open(&path, keys.clone()).unwrap();
-        let sealed = vault.seal(PersonId(1), &contact("Kim")).await.unwrap();
-        vault.close();
-        let keys = keys.with(2, [4; 32], Date(20_001)).unwrap();
-        let vault = Vault::open(&path, keys).unwrap();
-        assert_eq!(vault.open_contact(PersonId(1), &sealed), Some(contact("Kim")));
-    }
-
-    #[tokio::test]
-    async fn a_copy_holds_what_was_there_and_is_written_over_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let keys = KeyRing::generate(1, [3; 32], Date(20_000));
-        let vault = Vault::open(&path("vault.redb"), keys.clone()).unwrap();
-        let first = vault.first_run().await.unwrap().unwrap();
-        let early = vault.seal(PersonId(1), &contact("Kim")).await.unwrap();
-        vault.copy_to(&path("copy")).unwrap();
-        let late = vault.seal(PersonId(2), &contact("Lee")).await.unwrap();
-        assert!(matches!(vault.copy_to(&path("copy")), Err(VaultError::Occupied(_))));
-        let copy = Vault::open(&path("copy"), keys).unwrap();
-        assert_eq!(copy.open_contact(PersonId(1), &early), Some(contact("Kim")));
-        assert_eq!(copy.open_contact(PersonId(2), &late), None);
-        assert!(verify(&first.password, &copy.staff("operator").unwrap().hash));
-    }
-
-    #[tokio::test]
-    async fn a_new_password_replaces_the_old_one_and_nothing_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let keys = KeyRing::generate(1, [3; 32], Date(20_000));
-        let vault = Vault::open(&directory.path().join("vault.redb"), keys).unwrap();
-        assert!(vault.reset_password("operator").await.unwrap().is_none(), "there is nobody yet");
-        let first = vault.first_run().await.unwrap().unwrap();
-        let before = vault.staff("operator").unwrap();
-        let password = vault.reset_password("operator").await.unwrap().unwrap();
-        let after = vault.staff("operator").unwrap();
-        assert_eq!((before.user, before.role), (after.user, after.role));
-        assert!(verify(&password, &after.hash) && !verify(&first.password, &after.hash));
-    }
-
-    #[test]
-    fn rubbish_is_no_contact() {
-        for bytes in [&[][..], &[1], &[1, 0, 9], &[1, 0, 1, 0xff, 0], &[2, 0, 0, 0]] {
-            assert_eq!(decode(bytes), None);
-        }
-    }
-}
+mod tests;

@@ -31,6 +31,10 @@ const CONTACTS: &str = "jari 2025-11-22 contact wrapping v1";
 const ROOM_SEEDS: &str = "jari 2025-11-22 room seeds v1";
 /// Command ids.
 const COMMANDS: &str = "jari 2025-11-22 command ids v1";
+/// Sealing the challenges of one-time codes.
+const CHALLENGES: &str = "jari 2026-11-26 challenge sealing v1";
+/// Sealing the staff's records in a table that nodes share.
+const STAFF: &str = "jari 2026-11-26 staff sealing v1";
 
 /// Keys in a ring at the most.
 pub const KEYS_MAX: usize = 32;
@@ -256,6 +260,34 @@ impl KeyRing {
     pub fn contact_key_of(&self, id: u8) -> Option<Zeroizing<[u8; 32]>> {
         let key = self.key(id)?;
         Some(Zeroizing::new(blake3::derive_key(CONTACTS, &*key.secret)))
+    }
+
+    /// The key that seals challenges of one-time codes from now on, with its number.
+    #[must_use]
+    pub fn challenge_key(&self) -> (u8, Zeroizing<[u8; 32]>) {
+        let key = self.newest();
+        (key.id, Zeroizing::new(blake3::derive_key(CHALLENGES, &*key.secret)))
+    }
+
+    /// The key that a challenge with this key number was sealed with, unless it is retired.
+    #[must_use]
+    pub fn challenge_key_of(&self, id: u8) -> Option<Zeroizing<[u8; 32]>> {
+        let key = self.key(id).filter(|key| key.retired_at.is_none())?;
+        Some(Zeroizing::new(blake3::derive_key(CHALLENGES, &*key.secret)))
+    }
+
+    /// The key that seals the staff's records from now on, with its number.
+    #[must_use]
+    pub fn staff_key(&self) -> (u8, Zeroizing<[u8; 32]>) {
+        let key = self.newest();
+        (key.id, Zeroizing::new(blake3::derive_key(STAFF, &*key.secret)))
+    }
+
+    /// The key that once sealed a record of the staff under this number.
+    #[must_use]
+    pub fn staff_key_of(&self, id: u8) -> Option<Zeroizing<[u8; 32]>> {
+        let key = self.key(id)?;
+        Some(Zeroizing::new(blake3::derive_key(STAFF, &*key.secret)))
     }
 
     /// The seed of a room's draw: the same whenever it is asked for, on every node, and

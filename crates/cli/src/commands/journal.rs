@@ -11,7 +11,7 @@ use jari_node::snapshots::Snapshots;
 use jari_wire::{record, snapshot};
 
 use super::draw::hex;
-use crate::config::Config;
+use crate::config::{Config, StreamConfig};
 use crate::home::Home;
 
 /// What can be asked of a journal.
@@ -39,6 +39,11 @@ pub enum Rebuild {
     /// The data directory must hold the service's file `keys`, and no records. Verifies the
     /// chain afterwards.
     Files(RebuildFrom),
+    /// Put what this node's vault holds into the vault that all nodes share
+    ///
+    /// No node may run. Only when the shared vault was lost: `rebuild stream` does it as well.
+    /// Choose the node that was the last to run. The shared vault must be missing or empty.
+    Vault(RebuildFrom),
 }
 
 /// Where stream and files are.
@@ -76,7 +81,9 @@ impl JournalCommand {
 
 impl Rebuild {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let (Rebuild::Stream(RebuildFrom { config }) | Rebuild::Files(RebuildFrom { config })) = &self;
+        let (Rebuild::Stream(RebuildFrom { config })
+        | Rebuild::Files(RebuildFrom { config })
+        | Rebuild::Vault(RebuildFrom { config })) = &self;
         let config = Config::read(config)?;
         let stream = config.journal.stream()?;
         let home = Home::open(&config.data)?;
@@ -87,19 +94,36 @@ impl Rebuild {
             config.data.display()
         );
         let files = home.file_options(&config.journal);
-        if let Rebuild::Stream(_) = self {
-            let (first, last) = stream.rebuild_stream(&home, files)?;
-            println!("stream        {}", stream.stream);
-            println!("records       {} ({first} to {last})", last.0 + 1 - first.0);
-            println!("compared      every byte is the same in files and stream");
-        } else {
-            let summary = stream.rebuild_files(&home, files)?;
-            println!("records       {} ({} to {})", summary.records, summary.first, summary.head);
-            println!("chain hash    {}", summary.chain);
-            println!("verified      the chain is whole; `jari journal verify` replays it, too");
+        match self {
+            Rebuild::Vault(_) => rebuild_vault(stream, &home)?,
+            Rebuild::Stream(_) => {
+                // First: what cannot be shared is found before the stream is made.
+                rebuild_vault(stream, &home)?;
+                let (first, last) = stream.rebuild_stream(&home, files)?;
+                println!("stream        {}", stream.stream);
+                println!("records       {} ({first} to {last})", last.0 + 1 - first.0);
+                println!("compared      every byte is the same in files and stream");
+            }
+            Rebuild::Files(_) => {
+                let summary = stream.rebuild_files(&home, files)?;
+                println!("records       {} ({} to {})", summary.records, summary.first, summary.head);
+                println!("chain hash    {}", summary.chain);
+                println!("verified      the chain is whole; `jari journal verify` replays it, too");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn rebuild_vault(stream: &StreamConfig, home: &Home) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let put = runtime.block_on(stream.rebuild_vault(home))?;
+    println!("vault         {}", stream.bucket());
+    match put {
+        Some(count) => println!("entries       {count} put into it"),
+        None => println!("entries       as they were"),
+    }
+    Ok(())
 }
 
 /// The replay so far.

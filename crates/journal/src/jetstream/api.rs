@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use crate::contract::Position;
 use crate::jetstream::options::JetStreamOptions;
 
+/// Nothing is kept under that subject or position.
+pub(crate) const NOTHING_FOUND: [u32; 2] = [10037, 10057];
+/// The subject's last record is not the one that was expected.
+pub(crate) const OTHER_LAST: [u32; 2] = [10071, 10164];
 /// No such stream.
 pub(crate) const STREAM_NOT_FOUND: u32 = 10059;
 /// The record is for another stream than the one that got it.
@@ -53,6 +57,9 @@ pub(crate) struct StreamInfo {
     pub config: Value,
     #[serde(default)]
     pub state: StreamState,
+    /// When it was made: another stream of the same name has another.
+    #[serde(default)]
+    pub created: String,
     pub cluster: Option<Cluster>,
     /// The answering server's time.
     pub ts: Option<String>,
@@ -143,4 +150,52 @@ pub(crate) fn batch_request(subject: &str, from: Position, records_max: u32, byt
     let request =
         json!({ "seq": from.0, "next_by_subj": subject, "batch": records_max, "max_bytes": bytes_max });
     request.to_string().into_bytes()
+}
+
+/// The stream behind a table as it is to be made: the last value of each name.
+pub(crate) fn table_config(options: &JetStreamOptions, bucket: &str) -> Value {
+    json!({
+        "name": format!("KV_{bucket}"),
+        "subjects": [format!("$KV.{bucket}.>")],
+        "description": "What the nodes of a Jari service share besides its order.",
+        "retention": "limits",
+        "storage": "file",
+        "num_replicas": options.replicas,
+        "discard": "new",
+        "max_bytes": -1,
+        "max_msgs": -1,
+        "max_msgs_per_subject": 1,
+        "max_age": 0,
+        "max_consumers": -1,
+        "allow_direct": true,
+        "allow_rollup_hdrs": true,
+        "allow_msg_ttl": true,
+        "deny_delete": false,
+        "deny_purge": false,
+    })
+}
+
+/// The answer to a question for one record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Found {
+    pub error: Option<ApiError>,
+    pub message: Option<FoundRecord>,
+}
+
+/// A record as the leader gives it: headers and content in base 64.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FoundRecord {
+    pub seq: u64,
+    #[serde(default)]
+    pub hdrs: String,
+    #[serde(default)]
+    pub data: String,
+}
+
+/// The answer to a request that only succeeds or fails.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Deed {
+    pub error: Option<ApiError>,
+    #[serde(default)]
+    pub success: bool,
 }

@@ -56,7 +56,7 @@ pub enum SettingsError {
         servers: Vec<String>,
     },
     /// The stream is set up differently.
-    #[error("the stream {stream} is not set up as the journal needs it: {}", wrong.join("; "))]
+    #[error("the stream {stream} is not set up as it is needed: {}", wrong.join("; "))]
     Stream {
         /// Its name.
         stream: String,
@@ -111,6 +111,40 @@ pub(crate) fn stream_settings(info: &StreamInfo, options: &JetStreamOptions) -> 
         ("allow_msg_ttl", Must::BeUnset),
         ("allow_msg_counter", Must::BeUnset),
     ];
+    compare(info, &options.stream, &needed)
+}
+
+/// Compares the settings of the stream behind a table with those it needs. More records a
+/// subject would keep what was erased.
+pub(crate) fn table_settings(
+    info: &StreamInfo,
+    options: &JetStreamOptions,
+    bucket: &str,
+) -> Result<(), SettingsError> {
+    let needed = [
+        ("subjects", Must::Be(json!([format!("$KV.{bucket}.>")]))),
+        ("storage", Must::Be(json!("file"))),
+        ("num_replicas", Must::Be(json!(options.replicas))),
+        ("retention", Must::Be(json!("limits"))),
+        ("discard", Must::Be(json!("new"))),
+        ("max_msgs", Must::Be(json!(-1))),
+        ("max_msgs_per_subject", Must::Be(json!(1))),
+        ("max_age", Must::Be(json!(0))),
+        ("allow_direct", Must::Be(json!(true))),
+        ("allow_rollup_hdrs", Must::Be(json!(true))),
+        ("allow_msg_ttl", Must::Be(json!(true))),
+        ("deny_delete", Must::BeUnset),
+        ("deny_purge", Must::BeUnset),
+        ("no_ack", Must::BeUnset),
+        ("sealed", Must::BeUnset),
+        ("mirror", Must::BeUnset),
+        ("sources", Must::BeUnset),
+        ("subject_transform", Must::BeUnset),
+    ];
+    compare(info, &format!("KV_{bucket}"), &needed)
+}
+
+fn compare(info: &StreamInfo, stream: &str, needed: &[(&str, Must)]) -> Result<(), SettingsError> {
     let mut wrong: Vec<String> =
         needed.iter().filter_map(|(name, must)| setting_fault(name, info.config.get(name), must)).collect();
     // Since 2.12 a stream may be told to acknowledge before anything is written.
@@ -120,7 +154,7 @@ pub(crate) fn stream_settings(info: &StreamInfo, options: &JetStreamOptions) -> 
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(SettingsError::Stream { stream: options.stream.clone(), wrong })
+    Err(SettingsError::Stream { stream: stream.into(), wrong })
 }
 
 fn setting_fault(name: &str, is: Option<&Value>, must: &Must) -> Option<String> {

@@ -7,10 +7,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, Request};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::contract::Position;
 use crate::jetstream::api::{STREAM_NOT_FOUND, ServerStatus, StreamInfo, stream_config};
 use crate::jetstream::check::{self, SettingsError};
 use crate::jetstream::options::{Flush, JetStreamOptions, Login};
@@ -43,6 +43,15 @@ pub enum ConnectError {
     Missing {
         /// Which stream.
         stream: String,
+    },
+    /// There is no such table, and it was not to be made.
+    #[error(
+        "there is no bucket {bucket}, but this service has records: it was lost, or this is another cluster; \
+         `jari journal rebuild vault` makes it anew from the node whose vault holds most"
+    )]
+    NoTable {
+        /// Which bucket.
+        bucket: String,
     },
     /// The stream could not be made.
     #[error("the stream {stream} could not be made: {reason}")]
@@ -88,19 +97,42 @@ pub(crate) fn end(runtime: Runtime) {
     runtime.shutdown_background();
 }
 
+/// What has to be there before anything is done.
+pub(crate) struct Wanted<'a> {
+    /// The stream's name.
+    pub name: &'a str,
+    /// How it is made, if it may be.
+    pub make: Option<Value>,
+    /// Compares its settings with what is needed.
+    pub check: &'a (dyn Fn(&StreamInfo) -> Result<(), SettingsError> + Sync),
+}
+
 async fn begin(options: JetStreamOptions) -> Result<(Client, usize), ConnectError> {
-    let client = log_in(&options, &options.login).await?;
+    let wanted = Wanted {
+        name: &options.stream,
+        make: options.create_at.map(|begin| stream_config(&options, begin)),
+        check: &|info| check::stream_settings(info, &options),
+    };
+    begin_with(&options, &wanted).await
+}
+
+/// Logs in, finds or makes the stream that is wanted, and checks servers, clock and stream.
+pub(crate) async fn begin_with(
+    options: &JetStreamOptions,
+    wanted: &Wanted<'_>,
+) -> Result<(Client, usize), ConnectError> {
+    let client = log_in(options, &options.login).await?;
     let server = client.server_info();
     check::version(&server.server_name, &server.version)?;
     if !server.jetstream {
         return Err(SettingsError::NoJetStream { server: server.server_name }.into());
     }
     let asked = (options.clock)();
-    let info = find_or_make(&client, &options).await?;
-    check_clock(&options, &info, asked)?;
-    check::stream_settings(&info, &options)?;
+    let info = find_or_make(&client, options, wanted).await?;
+    check_clock(options, &info, asked)?;
+    (wanted.check)(&info)?;
     match &options.flush {
-        Flush::Checked(login) => check_flush(&options, login, &check::keepers(&info)).await?,
+        Flush::Checked(login) => check_flush(options, login, &check::keepers(&info)).await?,
         Flush::Trusted => tracing::warn!("whether the servers flush before they acknowledge is not checked"),
     }
     Ok((client, server.max_payload))
@@ -156,15 +188,19 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// Asks about the stream until its leader answers; makes it if it may. Right after a start
 /// of the servers neither is there, so silence is waited out for some tries.
-async fn find_or_make(client: &Client, options: &JetStreamOptions) -> Result<StreamInfo, ConnectError> {
+async fn find_or_make(
+    client: &Client,
+    options: &JetStreamOptions,
+    wanted: &Wanted<'_>,
+) -> Result<StreamInfo, ConnectError> {
     let deadline = Instant::now() + 4 * options.patience;
     loop {
-        let reason = match stream_info(client, &options.stream).await {
+        let reason = match stream_info(client, wanted.name).await {
             Ok(info) => match info.error {
                 None => return Ok(info),
-                Some(error) if error.err_code == STREAM_NOT_FOUND => match options.create_at {
-                    None => return Err(ConnectError::Missing { stream: options.stream.clone() }),
-                    Some(begin) => match make(client, options, begin).await {
+                Some(error) if error.err_code == STREAM_NOT_FOUND => match &wanted.make {
+                    None => return Err(missing(wanted.name)),
+                    Some(config) => match make(client, wanted.name, config).await {
                         Ok(()) => continue,
                         Err(reason) => reason,
                     },
@@ -174,16 +210,23 @@ async fn find_or_make(client: &Client, options: &JetStreamOptions) -> Result<Str
             Err(reason) => reason,
         };
         if Instant::now() >= deadline {
-            return Err(ConnectError::NoAnswer { stream: options.stream.clone(), reason });
+            return Err(ConnectError::NoAnswer { stream: wanted.name.into(), reason });
         }
         tokio::time::sleep(options.patience / 20).await;
     }
 }
 
+fn missing(name: &str) -> ConnectError {
+    match name.strip_prefix("KV_") {
+        Some(bucket) => ConnectError::NoTable { bucket: bucket.into() },
+        None => ConnectError::Missing { stream: name.into() },
+    }
+}
+
 /// Makes the stream. Two nodes that do so at once make it once: the settings are the same.
-async fn make(client: &Client, options: &JetStreamOptions, begin: Position) -> Result<(), String> {
-    let subject = format!("$JS.API.STREAM.CREATE.{}", options.stream);
-    let request = Request::new().payload(stream_config(options, begin).to_string().into());
+async fn make(client: &Client, name: &str, config: &Value) -> Result<(), String> {
+    let subject = format!("$JS.API.STREAM.CREATE.{name}");
+    let request = Request::new().payload(config.to_string().into());
     let answer = client.send_request(subject, request).await.map_err(|error| chain(&error))?;
     let made: StreamInfo = serde_json::from_slice(&answer.payload).map_err(|error| error.to_string())?;
     made.error.map_or(Ok(()), |error| Err(error.description))

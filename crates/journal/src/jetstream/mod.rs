@@ -10,6 +10,9 @@
 //! that may drop, delete or change records by itself; take silence for a refusal; stamp
 //! records (the node does, and its clock is compared with the servers').
 //!
+//! Beside the stream of records a [`Table`] can be kept for all nodes: the last value of each
+//! name, where one can be erased, which a stream of records cannot do.
+//!
 //! What cannot be checked from here, and stays with whoever runs the servers: that their
 //! disks do flush when asked, that they stand on different machines, and that nobody
 //! changes the stream's settings later.
@@ -21,8 +24,10 @@ mod check;
 mod connect;
 mod options;
 mod stream;
+mod table;
 
 pub use check::{SERVER_VERSION_MIN, SettingsError};
 pub use connect::ConnectError;
 pub use options::{Flush, JetStreamOptions, Login, MilliClock};
 pub use stream::JetStream;
+pub use table::{Changed, Created, Kept, Standing, Table, TableError};

@@ -39,16 +39,31 @@ pub struct JetStream {
 }
 
 /// A record as it was read.
-struct Taken {
-    position: Position,
-    message: Message,
+pub(crate) struct Taken {
+    pub position: Position,
+    pub message: Message,
 }
 
 /// What one question for records gave.
-struct Batch {
-    records: Vec<Taken>,
+pub(crate) struct Batch {
+    pub records: Vec<Taken>,
     /// Records that are there and did not fit, as the server counts.
-    more: u64,
+    pub more: u64,
+}
+
+/// Where records are read.
+pub(crate) struct Source<'a> {
+    pub stream: &'a str,
+    /// The subjects that are wanted.
+    pub subject: &'a str,
+    /// How long the next one may take to come.
+    pub patience: Duration,
+}
+
+impl Source<'_> {
+    fn of(options: &JetStreamOptions) -> Source<'_> {
+        Source { stream: &options.stream, subject: &options.subject, patience: options.patience }
+    }
 }
 
 /// Runs something on the runtime and waits for it, from any thread.
@@ -137,7 +152,7 @@ impl Stream for JetStream {
             let (client, options) = (self.client.clone(), self.options.clone());
             let batch = self.wait_for(async move {
                 let began = Instant::now();
-                let batch = fetch(&client, &options, reached.next()).await;
+                let batch = fetch(&client, &Source::of(&options), reached.next()).await;
                 if batch.is_err() {
                     // As with offers: the caller's tries must not pass in an instant.
                     tokio::time::sleep_until(began + options.patience / 10).await;
@@ -247,16 +262,16 @@ async fn publish(
 }
 
 /// Asks for records from `from` on and reads the answers up to their end mark.
-async fn fetch(client: &Client, options: &JetStreamOptions, from: Position) -> Result<Batch, String> {
+pub(crate) async fn fetch(client: &Client, source: &Source<'_>, from: Position) -> Result<Batch, String> {
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| chain(&error))?;
-    let question = batch_request(&options.subject, from, BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
-    let subject = format!("$JS.API.DIRECT.GET.{}", options.stream);
+    let question = batch_request(source.subject, from, BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
+    let subject = format!("$JS.API.DIRECT.GET.{}", source.stream);
     let asked = client.publish_with_reply(subject, inbox, question.into()).await;
     asked.map_err(|error| chain(&error))?;
     let mut records = Vec::new();
     loop {
-        let answer = tokio::time::timeout(options.patience, next(&mut answers)).await;
+        let answer = tokio::time::timeout(source.patience, next(&mut answers)).await;
         let message = answer.map_err(|_| "no answer in time".to_string())?;
         let message = message.ok_or("the connection was closed")?;
         match message.status.map(|status| status.as_u16()) {

@@ -7,6 +7,7 @@ mod faults;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod settings;
+mod table;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

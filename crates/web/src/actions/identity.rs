@@ -2,7 +2,7 @@
 //!
 //! A person's id is a keyed hash of the three in one normal form. What they wrote is kept
 //! sealed, for messages, and nowhere in clear: not in core, not in the journal, not in a
-//! log. Asking for a code costs an entry in a bounded table for five minutes.
+//! log. Asking for a code costs an entry in a bounded table for twenty seconds.
 
 use std::net::IpAddr;
 
@@ -98,7 +98,7 @@ pub(crate) struct Identified {
 /// # Errors
 ///
 /// `unfit` for a field that does not fit; `codes_often` when one was sent moments ago or
-/// too many are asked for from one network; `codes_full` when too many wait.
+/// too many are asked for from one network; `codes_full` when too many are sent at once.
 pub async fn ask_code(site: &Site, claim: &Claim, network: IpAddr) -> Result<Challenge, Problem> {
     let identified = identify(site, claim)?;
     let now = site.node.now();
@@ -125,20 +125,29 @@ pub async fn ask_code(site: &Site, claim: &Claim, network: IpAddr) -> Result<Cha
 ///
 /// `code_wrong`, `code_spent` after five tries, `challenge_expired`, `challenge_forged`.
 pub async fn confirm_code(site: &Site, challenge: &str, code: &str) -> Result<SessionGiven, Problem> {
-    let identified = site.codes.finish(&site.keys, challenge, code, site.node.now())?;
-    sign_in(site, identified, ChannelId::OWN_SITE).await
+    let proved = site.codes.finish(&site.keys, challenge, code, site.node.now())?;
+    let (identified, used) = proved.into_parts();
+    let signed_in = sign_in(site, identified, ChannelId::OWN_SITE).await;
+    if signed_in.is_err() {
+        // Whoever had the right code must not ask for another because storage was away.
+        site.codes.give_back(used);
+    }
+    signed_in
 }
 
 /// Who this session belongs to.
-#[must_use]
-pub fn me(site: &Site, session: &Session) -> Me {
-    let contact = contact(site, session.person);
-    Me {
+///
+/// # Errors
+///
+/// `vault_away` when their name is kept elsewhere only, and cannot be asked for.
+pub async fn me(site: &Site, session: &Session) -> Result<Me, Problem> {
+    let contact = contact(site, session.person).await?;
+    Ok(Me {
         name: contact.map(|contact| contact.name),
         birth: super::campaigns::date_text(session.birth),
         ends_at_ms: session.ends_at.0,
         channel: session.channel.0,
-    }
+    })
 }
 
 /// Forgets a person's name and number: the key that opens them is deleted. Bookings stay
@@ -164,7 +173,7 @@ pub(crate) async fn sign_in(
 ) -> Result<SessionGiven, Problem> {
     let Identified { person, birth, contact } = identified;
     // Signing in again from another device must not grow the journal.
-    if self::contact(site, person).as_ref() != Some(&contact) {
+    if self::contact(site, person).await?.as_ref() != Some(&contact) {
         let sealed = site.vault.seal(person, &contact).await?;
         submit_plain(site, Body::KeepContact { person, sealed }).await?;
     }
@@ -173,10 +182,13 @@ pub(crate) async fn sign_in(
     Ok(SessionGiven { session_token: session.seal(&site.keys), ends_at_ms: ends_at.0 })
 }
 
-/// The contact kept of a person, opened.
-pub(crate) fn contact(site: &Site, person: PersonId) -> Option<Contact> {
-    let sealed: Vec<u8> = site.node.read(|state| state.contact_of(person).map(<[u8]>::to_vec))?;
-    site.vault.open_contact(person, &sealed)
+/// The contact kept of a person, opened; none once they were forgotten.
+pub(crate) async fn contact(site: &Site, person: PersonId) -> Result<Option<Contact>, Problem> {
+    let sealed: Option<Vec<u8>> = site.node.read(|state| state.contact_of(person).map(<[u8]>::to_vec));
+    match sealed {
+        Some(sealed) => site.vault.contact(person, &sealed).await,
+        None => Ok(None),
+    }
 }
 
 /// Brings a claim into its one normal form: equal people, equal id.

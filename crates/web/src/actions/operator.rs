@@ -103,7 +103,7 @@ pub async fn sign_in(site: &Site, sign_in: &SignIn, network: IpAddr) -> Result<S
     if sign_in.name.len() > 100 || sign_in.password.len() > 1_000 {
         return Err(wrong());
     }
-    let record = site.vault.staff(&sign_in.name);
+    let record = site.vault.staff_now(&sign_in.name).await;
     let hash = record.as_ref().map_or(NOBODY, |record| record.hash.as_str()).to_owned();
     let checked = check_password(site, sign_in.password.clone(), hash).await?;
     let record = record.filter(|_| checked).ok_or_else(wrong)?;
@@ -161,8 +161,8 @@ pub async fn set_password(
     if !(12..=1_000).contains(&password.len()) {
         return Err(Problem::unfit("A password has 12 to 1,000 bytes."));
     }
-    let known =
-        site.vault.staff(name).filter(|record| record.user == staff.user).ok_or_else(Problem::staff_only)?;
+    let known = site.vault.staff_now(name).await;
+    let known = known.filter(|record| record.user == staff.user).ok_or_else(Problem::staff_only)?;
     site.vault.set_password(name, known.user, known.role, password).await
 }
 

@@ -53,8 +53,11 @@ async fn confirm_code(
 
 /// Who is signed in.
 #[utoipa::path(get, path = "/api/v1/identities/me", tag = "identities", responses((status = 200, body = Me), Problems), security(("session" = [])))]
-async fn show_me(State(site): State<Arc<Site>>, Citizen(session): Citizen) -> impl IntoResponse {
-    ok(identity::me(&site, &session))
+async fn show_me(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+) -> Result<impl IntoResponse, Problem> {
+    identity::me(&site, &session).await.map(ok)
 }
 
 /// Forgets the name and number kept: their key is deleted. Bookings stay.

@@ -119,7 +119,8 @@ struct SlipGiven {
 
 /// Takes a place in line. In a room bound to identities a session is needed, and a person
 /// who has a ticket finds it again. Without one, a crowded network is slowed: the answer
-/// is then 202 with a slip to bring back as `Jari-Slip`; nobody is refused.
+/// is then 202 with a slip to bring back as `Jari-Slip`; nobody is refused. A slip that is
+/// brought back again, because no answer came, gives the same ticket.
 #[utoipa::path(post, path = "/api/v1/rooms/{room}/tickets", tag = "rooms", params(("room" = u32, Path), ("jari-slip" = Option<String>, Header)), responses((status = 201, body = TicketGiven), (status = 202, body = SlipGiven), Problems), security((), ("session" = [])))]
 async fn join_room(
     State(site): State<Arc<Site>>,

@@ -30,7 +30,7 @@ pub struct FirstRun {
 
 impl Vault {
     /// Makes the first operator if there is no staff; gives the password, which is kept
-    /// nowhere else.
+    /// nowhere else. Of several nodes that start at the same time one makes it.
     ///
     /// # Errors
     ///
@@ -42,8 +42,15 @@ impl Vault {
         }
         let password = readable_password()?;
         let name = "operator";
-        self.set_password(name, 1, crate::actions::operator::ROLE_OPERATOR, &password).await?;
-        Ok(Some(FirstRun { name, password }))
+        let record = record(1, crate::actions::operator::ROLE_OPERATOR, &password).await?;
+        let made = match &self.shared {
+            Some(shared) => shared.keep_staff(name, record, true).await?,
+            None => {
+                self.keep_staff(name, record).await?;
+                true
+            }
+        };
+        Ok(made.then_some(FirstRun { name, password }))
     }
 
     /// Gives someone of the staff a new password, which is kept nowhere else; none if there is
@@ -53,7 +60,7 @@ impl Vault {
     ///
     /// When the vault cannot be written.
     pub async fn reset_password(&self, name: &str) -> Result<Option<String>, Problem> {
-        let Some(StaffRecord { user, role, .. }) = self.staff(name) else {
+        let Some(StaffRecord { user, role, .. }) = self.staff_now(name).await else {
             return Ok(None);
         };
         let password = readable_password()?;
@@ -68,12 +75,26 @@ impl Vault {
     ///
     /// When the vault cannot be written.
     pub async fn set_password(&self, name: &str, user: u32, role: u8, password: &str) -> Result<(), Problem> {
-        let password = password.to_owned();
-        let salt: [u8; 16] = random::bytes()?;
-        let hashed = tokio::task::spawn_blocking(move || hash(&password, &salt)).await;
-        let hash = hashed.ok().flatten().ok_or_else(damaged)?;
+        self.keep_staff(name, record(user, role, password).await?).await
+    }
+
+    async fn keep_staff(&self, name: &str, record: StaffRecord) -> Result<(), Problem> {
         let name = name.to_owned();
-        self.write(|reply| Write::KeepStaff { name, record: StaffRecord { user, role, hash }, reply }).await
+        match &self.shared {
+            Some(shared) => shared.keep_staff(&name, record, false).await.map(drop),
+            None => self.write(|reply| Write::KeepStaff { name, record, reply }).await,
+        }
+    }
+
+    /// Someone of the staff by name, as of this moment wherever the change was made; as of
+    /// what is here while the shared table does not answer.
+    pub async fn staff_now(&self, name: &str) -> Option<StaffRecord> {
+        if let Some(shared) = &self.shared
+            && let Err(problem) = shared.find_staff(name).await
+        {
+            tracing::warn!(code = problem.code, "someone of the staff is taken as this node knows them");
+        }
+        self.staff(name)
     }
 
     /// Someone of the staff by name.
@@ -94,21 +115,27 @@ impl Vault {
     ///
     /// When the vault cannot be written: the session still counts.
     pub async fn end_session(&self, nonce: u64, ends_at_ms: u64, now_ms: u64) -> Result<(), Problem> {
-        self.write(|reply| Write::EndSession { nonce, ends_at_ms, now_ms, reply }).await
+        match &self.shared {
+            Some(shared) => shared.end_session(nonce, ends_at_ms, now_ms).await,
+            None => self.write(|reply| Write::EndSession { nonce, ends_at_ms, now_ms, reply }).await,
+        }
     }
 
-    /// Whether a staff session was ended. A vault that cannot be read ends them all.
+    /// Whether a staff session was ended. Another node's end is here after a moment. A vault that cannot be read ends them all.
     #[must_use]
     pub fn session_ended(&self, nonce: u64) -> bool {
         let read = self.store.read(|transaction| Ok(transaction.open_table(ENDED)?.get(nonce)?.is_some()));
         read.unwrap_or(true)
     }
+}
 
-    /// Closes the file, for a test that opens it again.
-    #[cfg(test)]
-    pub(super) fn close(self) {
-        self.store.close();
-    }
+/// Hashes a password, off the request threads.
+async fn record(user: u32, role: u8, password: &str) -> Result<StaffRecord, Problem> {
+    let password = password.to_owned();
+    let salt: [u8; 16] = random::bytes()?;
+    let hashed = tokio::task::spawn_blocking(move || hash(&password, &salt)).await;
+    let hash = hashed.ok().flatten().ok_or_else(damaged)?;
+    Ok(StaffRecord { user, role, hash })
 }
 
 fn hash(password: &str, salt: &[u8]) -> Option<String> {

@@ -8,11 +8,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction,
+};
 
-use super::{CACHE_BYTES, ENDED, PEOPLE, STAFF};
+use super::{CACHE_BYTES, ENDED, FOLLOWED, PEOPLE, STAFF};
 
 /// Why a write did not happen. Nothing of it is kept.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -23,6 +26,15 @@ pub(super) enum Unkept {
     Broken,
 }
 
+/// Up to where a shared table is here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Followed {
+    /// Which table: see [`super::Standing`].
+    pub(super) life: String,
+    /// Everything up to this revision is here.
+    pub(super) revision: u64,
+}
+
 type Open = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
 
 /// See the module's documentation.
@@ -30,6 +42,8 @@ pub(super) struct Store {
     open: Open,
     /// None while the file could not be opened again.
     database: RwLock<Option<Database>>,
+    /// Nothing opens it again.
+    closed: AtomicBool,
 }
 
 impl Store {
@@ -49,8 +63,9 @@ impl Store {
         transaction.open_table(PEOPLE)?;
         transaction.open_table(STAFF)?;
         transaction.open_table(ENDED)?;
+        transaction.open_table(FOLLOWED)?;
         transaction.commit()?;
-        Ok(Store { open, database: RwLock::new(Some(database)) })
+        Ok(Store { open, database: RwLock::new(Some(database)), closed: AtomicBool::new(false) })
     }
 
     /// Reads what was last committed.
@@ -75,7 +90,26 @@ impl Store {
         })
     }
 
+    /// Up to where a shared table is here, if one was ever followed.
+    pub(super) fn followed(&self) -> Option<Followed> {
+        let read = self.read(|transaction| {
+            Ok(transaction.open_table(FOLLOWED)?.get(())?.map(|kept| {
+                let (revision, life) = kept.value();
+                Followed { life: life.to_owned(), revision }
+            }))
+        });
+        read.ok().flatten()
+    }
+
+    /// Whether there is neither a person nor anyone of the staff.
+    pub(super) fn is_empty(&self) -> Result<bool, redb::Error> {
+        self.read(|transaction| {
+            Ok(transaction.open_table(PEOPLE)?.is_empty()? && transaction.open_table(STAFF)?.is_empty()?)
+        })
+    }
+
     /// Writes what is committed at this moment into a new file, durably; the store goes on meanwhile.
+    /// Which shared table was followed is not copied: what comes back from a backup belongs to none.
     pub(super) fn copy_to(&self, path: &Path) -> Result<(), redb::Error> {
         let copy = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
         self.read(|from| {
@@ -117,6 +151,9 @@ impl Store {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // The file is locked while it is open: the old one has to go first.
         *database = None;
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
         match (self.open)() {
             Ok(opened) => *database = Some(opened),
             Err(error) => {
@@ -125,9 +162,9 @@ impl Store {
         }
     }
 
-    /// Closes the file, for a test that opens it again.
-    #[cfg(test)]
+    /// Closes the file for good: whatever is asked afterwards is refused.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -143,7 +180,6 @@ fn is_full(error: &redb::Error) -> bool {
 mod tests {
     use std::fs::File;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     use redb::StorageBackend;
     use redb::backends::FileBackend;

@@ -57,13 +57,27 @@ impl TestSite {
 
     pub async fn with(change: impl FnOnce(&mut SiteOptions)) -> TestSite {
         let directory = tempfile::tempdir().unwrap();
-        let keys = KeyRing::generate(1, [42; 32], Date(18_000));
+        let vault = Vault::open(&directory.path().join("vault.redb"), TestSite::keys()).unwrap();
+        TestSite::with_vault(vault, directory, change).await
+    }
+
+    /// The keys of every site here.
+    pub fn keys() -> KeyRing {
+        KeyRing::generate(1, [42; 32], Date(18_000))
+    }
+
+    /// A site with this vault, whose file lies in the directory.
+    pub async fn with_vault(
+        vault: Vault,
+        directory: tempfile::TempDir,
+        change: impl FnOnce(&mut SiteOptions),
+    ) -> TestSite {
+        let keys = TestSite::keys();
         let clock = Arc::new(ManualClock::at(Time(START)));
         let journal = MemoryJournal::new(MemoryOptions::default());
         let (engine, _) = Engine::recover(Box::new(journal), None, EngineOptions::default()).unwrap();
         let options = NodeOptions { seeds: seed_source(keys.clone()), ..NodeOptions::default() };
         let node = Node::start(engine, clock.clone(), options).unwrap();
-        let vault = Vault::open(&directory.path().join("vault.redb"), keys.clone()).unwrap();
         let password = vault.first_run().await.unwrap().unwrap().password;
         let partner = PartnerCredential {
             name: "messenger".into(),

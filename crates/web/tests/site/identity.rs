@@ -1,5 +1,6 @@
 //! Identity: codes, tries, expiry, forgetting.
 
+use jari_core::ids::{RoomId, Serial};
 use serde_json::json;
 
 use crate::harness::{TestSite, claim, problem, telephone};
@@ -49,6 +50,52 @@ async fn codes_expire_and_are_not_sent_every_second() {
     let back = json!({"challenge": asked.text_at("token"), "code": site.code_for(1).await});
     site.clock.advance_ms(300_000);
     assert_eq!(site.nobody().post(SESSIONS, &back).await.problem(), problem(410, "challenge_expired"));
+}
+
+#[tokio::test]
+async fn a_challenge_is_taken_back_by_any_site_with_the_same_keys_and_by_no_other() {
+    // Two sites of one key ring, as two nodes are; what they know of each other is nothing.
+    let (here, there) = (TestSite::new().await, TestSite::new().await);
+    let token = here.nobody().must_post(CODES, &claim(1, BORN), 201).await.text_at("token");
+    let code = here.code_for(1).await;
+    let back = |token: &str| json!({ "challenge": token, "code": code });
+    let mut bent = token.clone().into_bytes();
+    bent[60] = if bent[60] == b'A' { b'B' } else { b'A' };
+    let ticket = jari_wire::token::Ticket { room: RoomId(1), serial: Serial(0), person: None };
+    let cases = [
+        String::from_utf8(bent).unwrap(),
+        token[..token.len() - 1].to_owned(),
+        token[..40].to_owned(),
+        format!("{token}A"),
+        ticket.seal(&here.site.keys),
+        String::new(),
+        "한국어".to_owned(),
+        "A".repeat(4_000),
+    ];
+    for forged in cases {
+        let reply = there.nobody().post(SESSIONS, &back(&forged)).await;
+        assert_eq!(reply.problem(), problem(401, "challenge_forged"), "{forged:.50}");
+    }
+    there.nobody().must_post(SESSIONS, &back(&token), 201).await;
+    assert_eq!(
+        there.nobody().post(SESSIONS, &back(&token)).await.problem(),
+        problem(410, "challenge_expired")
+    );
+    // Nothing of it can be read by whoever carries it.
+    let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &token).unwrap();
+    for clear in ["김하늘".as_bytes(), telephone(1).as_bytes(), code.as_bytes()] {
+        assert!(!bytes.windows(clear.len()).any(|part| part == clear));
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_code_counts_until_its_end() {
+    let site = TestSite::new().await;
+    let early = site.nobody().must_post(CODES, &claim(1, BORN), 201).await.text_at("token");
+    let back = json!({ "challenge": early, "code": site.code_for(1).await });
+    site.clock.advance_ms(20_000);
+    site.nobody().must_post(CODES, &claim(1, BORN), 201).await;
+    site.nobody().must_post(SESSIONS, &back, 201).await;
 }
 
 #[tokio::test]

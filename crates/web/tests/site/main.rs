@@ -10,4 +10,8 @@ mod pages_browser;
 mod pages_operator;
 mod pages_path;
 mod server;
+mod shared;
+mod table;
 mod waiting;
+
+use jari_web::vault::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};

@@ -1,5 +1,6 @@
 //! Waiting rooms: lobby, draw, calling, entering; deep links, clocks, networks.
 
+use jari_core::ids::RoomId;
 use jari_web::prefix::PrefixOptions;
 use serde_json::json;
 
@@ -105,12 +106,19 @@ async fn a_crowded_network_is_slowed_and_everyone_gets_a_ticket() {
     let bringing = |slip: &str| crowd.saying("jari-slip", slip);
     let early = bringing(&later).must_post("/api/v1/rooms/1/tickets", &json!({}), 202).await;
     assert!(early.json()["retry_after_ms"].as_u64().unwrap() >= 1_000);
+    assert_eq!(early.text_at("slip"), later, "coming early does not multiply slips");
     site.clock.advance_ms(1_500);
-    join(&bringing(&slip)).await;
-    let replayed = bringing(&slip).post("/api/v1/rooms/1/tickets", &json!({})).await;
-    assert_eq!(replayed.problem(), problem(409, "slip_spent"));
-    join(&bringing(&later)).await;
+    let given = join(&bringing(&slip)).await;
+    assert_eq!(join(&bringing(&slip)).await, given, "whoever got no answer finds the ticket again");
+    let other = join(&bringing(&later)).await;
+    assert_ne!(other, given);
+    assert_eq!(join(&bringing(&later).at_network([198, 51, 100, 9])).await, other);
     join(&crowd.at_network([198, 51, 100, 1])).await;
+    let issued = site.site.node.read(|state| state.data().rooms[&RoomId(1)].issued);
+    assert_eq!(issued, 5, "two at once, two with slips, one from elsewhere");
+    site.clock.advance_ms(600_000);
+    let late = bringing(&slip).post("/api/v1/rooms/1/tickets", &json!({})).await;
+    assert_eq!(late.problem(), problem(410, "slip_expired"));
 }
 
 #[tokio::test]
