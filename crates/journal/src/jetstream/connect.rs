@@ -99,6 +99,15 @@ async fn begin(options: JetStreamOptions) -> Result<(Client, usize), ConnectErro
     let info = find_or_make(&client, &options).await?;
     check_clock(&options, &info, asked)?;
     check::stream_settings(&info, &options)?;
+    if info.config.pointer("/republish/dest").and_then(|dest| dest.as_str())
+        != Some(&*options.stored_subject())
+    {
+        tracing::warn!(
+            stream = options.stream,
+            "the stream was made by an older build and does not tell of its records: other nodes are heard at \
+             ticks only, a few times a second; see docs/stream.md"
+        );
+    }
     match &options.flush {
         Flush::Checked(login) => check_flush(&options, login, &check::keepers(&info)).await?,
         Flush::Trusted => tracing::warn!("whether the servers flush before they acknowledge is not checked"),
