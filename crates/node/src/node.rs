@@ -202,14 +202,15 @@ impl Loop {
     }
 
     /// Takes a batch through the journal; or only hears what others wrote, where there is nothing
-    /// to write. Says whether that was all.
+    /// to write. Says whether it heard something and wrote nothing.
     fn work(&mut self, batch: Batch) -> Result<bool, TurnError> {
         let Batch { mut commands, mut waiting, stop, tick } = batch;
-        self.shared.hearing.store(false, Ordering::Release);
+        // Whoever finds this set has stored what it was told of before, and it is seen below.
+        self.shared.hearing.swap(false, Ordering::AcqRel);
         let nothing = commands.is_empty();
         if nothing && !stop && !(tick && self.is_tick_due()) {
             // At a tick a node looks also if it was told of nothing: it may have missed it.
-            return self.hear(tick).map(|()| true);
+            return self.hear(tick);
         }
         if let Some(checkpoint) = self.engine.checkpoint_due(nothing) {
             commands.push(checkpoint);
@@ -226,11 +227,11 @@ impl Loop {
     }
 
     /// Applies what others wrote, if there is something that this node has not heard.
-    fn hear(&mut self, always: bool) -> Result<(), TurnError> {
+    fn hear(&mut self, always: bool) -> Result<bool, TurnError> {
         let (before, _) = self.engine.applied();
         let told = self.shared.told.load(Ordering::Acquire) > before.0;
         if !self.shared.follows || !(told || always) {
-            return Ok(());
+            return Ok(false);
         }
         self.engine.hear().inspect_err(log_end)?;
         self.check();
@@ -239,7 +240,7 @@ impl Loop {
             self.applied(false);
             counter!("jari_records_heard_total").increment(after.0 - before.0);
         }
-        Ok(())
+        Ok(after > before)
     }
 
     /// Lets everyone know how far this node has come.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use jari_core::rules::{RULES_NEWEST, newer_needed};
 use jari_core::{Outcome, State, Time, invariants, step};
 use jari_journal::{Entry, VerifyError};
 use jari_node::snapshots::Snapshots;
@@ -141,6 +142,7 @@ impl Verify {
             println!("  refused {reason:<22} {count}");
         }
         println!("state at      {} ms since 1970", data.time.0);
+        println!("rules         {} (this build knows {RULES_NEWEST})", data.rules);
         println!("bookings      {}", data.bookings.len());
         println!("state hash    {}", hex(&snapshot::state_hash(data)));
         if let Err(violation) = invariants::check(data) {
@@ -192,6 +194,13 @@ impl Replay {
         self.state.advance(record.head.at);
         let mut refused = 0_u64;
         for command in &record.commands {
+            if let Some(needs) = newer_needed(&self.state, command, RULES_NEWEST) {
+                self.unreadable = Some(format!(
+                    "record {} makes version {needs} of the rules count, and this build knows rules up to {RULES_NEWEST}",
+                    entry.position
+                ));
+                return;
+            }
             if let Outcome::Refused(refusal) = step(&mut self.state, command, record.head.at) {
                 refused += 1;
                 *self.refusals.entry(refusal.reason.code()).or_default() += 1;
