@@ -179,11 +179,11 @@ impl Engine {
         if let Some((meta, data)) = snapshot {
             applied = Position(meta.position);
             chain = Chain(meta.chain);
-            check_same_history(&*journal, applied, chain)?;
             let (needs, knows) = (data.rules, options.knows);
             if needs > knows {
                 return Err(RecoverError::Rules { position: applied, needs, knows });
             }
+            check_same_history(&*journal, applied, chain)?;
             state = State::restore(data).map_err(RecoverError::Snapshot)?;
             recovered.snapshot = meta.position;
         }

@@ -34,6 +34,8 @@ pub struct Workload {
     past: Vec<Command>,
     slots: u32,
     rules_version: u32,
+    /// From when on the operator asks for newer rules of the service; none once they count.
+    upgrade_at: Option<u64>,
 }
 
 fn pick<T: Copy>(from: &[T], random: &mut Random) -> Option<T> {
@@ -67,6 +69,7 @@ impl Workload {
             past: Vec::new(),
             slots,
             rules_version: 1,
+            upgrade_at: plan.old_builds.then_some(START_MS + plan.upgrade_ms),
         }
     }
 
@@ -85,6 +88,7 @@ impl Workload {
                 self.tickets.retain(|known| *known != ticket);
                 self.tickets.push(ticket);
             }
+            (Body::Upgrade { .. }, Outcome::Done) => self.upgrade_at = None,
             (_, Outcome::SlotsAdded { first, count }) => self.slots = self.slots.max(first.0 + count),
             _ => {}
         }
@@ -96,6 +100,9 @@ impl Workload {
             && let Some(body) = self.country.script.pop_front()
         {
             return self.remembered(body, random);
+        }
+        if client == 0 && self.upgrade_at.is_some_and(|at| at <= now) && random.chance(0.3) {
+            return self.remembered(Body::Upgrade { rules: 2 }, random);
         }
         if random.chance(0.05)
             && let Some(command) = self.repeat(random)
@@ -294,6 +301,7 @@ fn rubbish(random: &mut Random) -> Body {
     let reason = reason(random);
     let absurd = [0, 1, u32::MAX, u32::MAX - 1][random.below(4) as usize];
     match random.below(16) {
+        0 if random.chance(0.5) => Body::TakeLease { node: random.below(7) as u16, life: random.below(3) },
         0 => Body::Upgrade { rules: random.below(4) },
         1 => Body::AckEffects { upto: u64::MAX - u64::from(random.below(2)) },
         2 => {

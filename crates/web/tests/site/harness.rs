@@ -56,11 +56,16 @@ impl TestSite {
     }
 
     pub async fn with(change: impl FnOnce(&mut SiteOptions)) -> TestSite {
+        let journal = MemoryJournal::new(MemoryOptions::default());
+        let (engine, _) = Engine::recover(Box::new(journal), None, EngineOptions::default()).unwrap();
+        TestSite::on(engine, change).await
+    }
+
+    /// A site on a node's engine. All of them have the same keys, and vaults of their own.
+    pub async fn on(engine: Engine, change: impl FnOnce(&mut SiteOptions)) -> TestSite {
         let directory = tempfile::tempdir().unwrap();
         let keys = KeyRing::generate(1, [42; 32], Date(18_000));
         let clock = Arc::new(ManualClock::at(Time(START)));
-        let journal = MemoryJournal::new(MemoryOptions::default());
-        let (engine, _) = Engine::recover(Box::new(journal), None, EngineOptions::default()).unwrap();
         let options = NodeOptions { seeds: seed_source(keys.clone()), ..NodeOptions::default() };
         let node = Node::start(engine, clock.clone(), options).unwrap();
         let vault = Vault::open(&directory.path().join("vault.redb"), keys.clone()).unwrap();
@@ -195,6 +200,16 @@ pub fn claim(number: u32, birth: &str) -> Value {
 impl<'a> Actor<'a> {
     pub fn bearing(&self, token: impl Into<String>) -> Actor<'a> {
         self.saying("authorization", format!("Bearer {}", token.into()))
+    }
+
+    /// The token that it bears.
+    ///
+    /// # Panics
+    ///
+    /// If it bears none.
+    pub fn token(&self) -> &str {
+        let borne = self.headers.iter().find(|(name, _)| *name == "authorization");
+        borne.unwrap().1.strip_prefix("Bearer ").unwrap()
     }
 
     pub fn keyed(&self, key: &str) -> Actor<'a> {
