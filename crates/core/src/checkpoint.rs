@@ -65,7 +65,9 @@ struct Sum(u64);
 impl Sum {
     fn add(&mut self, words: &[u64]) {
         for word in words {
-            let product = u128::from(self.0 ^ word) * 0xd6e8_feb8_6659_fd93_u128;
+            // The sum keeps a run of zeros from standing still.
+            let mixed = (self.0 ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let product = u128::from(mixed) * 0xd6e8_feb8_6659_fd93_u128;
             self.0 = (product as u64) ^ ((product >> 64) as u64) ^ word.rotate_left(32);
         }
     }

@@ -89,6 +89,9 @@ pub(crate) struct Shared {
     pub heard: watch::Sender<u64>,
 }
 
+/// No record was seen yet.
+const NEVER: u64 = u64::MAX;
+
 /// When the last record was seen, and whose it was.
 pub(crate) struct LastRecord {
     base: Instant,
@@ -97,13 +100,14 @@ pub(crate) struct LastRecord {
 }
 
 impl LastRecord {
-    pub fn now() -> LastRecord {
-        LastRecord { base: Instant::now(), ms: AtomicU64::new(0), own: AtomicBool::new(true) }
+    /// None was seen in this life: a tick is due at once.
+    pub fn none() -> LastRecord {
+        LastRecord { base: Instant::now(), ms: AtomicU64::new(NEVER), own: AtomicBool::new(true) }
     }
 
     /// A record was applied just now.
     pub fn seen(&self, own: bool) {
-        let ms = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let ms = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(NEVER - 1);
         self.ms.store(ms, Ordering::Relaxed);
         self.own.store(own, Ordering::Relaxed);
     }
@@ -111,9 +115,12 @@ impl LastRecord {
     /// How long until a tick is due. Whoever wrote last goes on, and the others step in only when
     /// it is silent: else every idle node would append at the same moment.
     pub fn until_tick(&self) -> Duration {
+        let ms = self.ms.load(Ordering::Relaxed);
+        if ms == NEVER {
+            return Duration::ZERO;
+        }
         let apart = if self.own.load(Ordering::Relaxed) { TICK } else { TICK + TICK / 2 };
-        let seen = Duration::from_millis(self.ms.load(Ordering::Relaxed));
-        (seen + apart).saturating_sub(self.base.elapsed())
+        (Duration::from_millis(ms) + apart).saturating_sub(self.base.elapsed())
     }
 }
 
@@ -242,7 +249,7 @@ impl Handle {
 /// Lets time pass when nobody comes.
 pub(crate) async fn tick(handle: Handle) {
     let mut stopped = handle.shared.stopped.subscribe();
-    let mut wait = TICK;
+    let mut wait = Duration::ZERO;
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -109,7 +109,7 @@ impl Node {
             follows,
             told: AtomicU64::new(0),
             hearing: AtomicBool::new(false),
-            last_record: LastRecord::now(),
+            last_record: LastRecord::none(),
             heard: watch::Sender::new(engine.applied().0.0),
         });
         told.get_or_init(|| Arc::downgrade(&shared));

@@ -245,17 +245,18 @@ async fn what_one_node_has_answered_is_found_at_another_that_writes_nothing() {
     // Clocks that stand still: neither node ever has a tick to write.
     let clock = Arc::new(ManualClock::at(Time(AT)));
     let (one, two) = (node(&stream, 1, clock.clone()), node(&stream, 2, clock));
-    one.handle().submit(create_room()).await.unwrap();
+    let (ours, theirs) = (one.handle(), two.handle());
+    ours.submit(create_room()).await.unwrap();
     for number in 0..50 {
-        let serial = one.handle().join(RoomId(1)).await.unwrap().unwrap();
+        let serial = ours.join(RoomId(1)).await.unwrap().unwrap();
         assert_eq!(serial, Serial(number));
-        let issued = two.handle().find(|state| {
+        let issued = theirs.find(|state| {
             let issued = state.data().rooms.get(&RoomId(1))?.issued;
             (issued > number).then_some(issued)
         });
         assert_eq!(issued.await, Some(number + 1), "it is heard without a tick");
     }
-    let unknown = two.handle().find(|state| state.data().rooms.get(&RoomId(9)).map(drop));
+    let unknown = theirs.find(|state| state.data().rooms.get(&RoomId(9)).map(drop));
     assert_eq!(unknown.await, None, "what nobody made stays unknown");
     for node in [one, two] {
         tokio::task::spawn_blocking(move || node.stop()).await.unwrap().unwrap();

@@ -148,7 +148,10 @@ impl Service {
         }
         let mut answer = request.send(body.to_string())?;
         let said = json_of(&mut answer)?;
-        ensure!(answer.status().is_success(), "{} {}: {}", answer.status(), said["code"], said["detail"]);
+        let text = |field: &str| said[field].as_str().unwrap_or_default().to_owned();
+        let refused =
+            || format!("{}: {}", text("type").trim_start_matches("urn:jari:problem:"), text("detail"));
+        ensure!(answer.status().is_success(), "{} {}", answer.status(), refused());
         Ok(said)
     }
 }
