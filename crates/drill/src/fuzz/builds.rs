@@ -15,7 +15,7 @@ use super::faults::Fault;
 use super::node::Envelope;
 use super::world::{Event, World};
 
-/// How likely a node looks at the effects that wait in a turn.
+/// How likely a node looks at the effects that wait in a turn, while there is trouble.
 const LOOKS: f64 = 0.4;
 
 impl World {
@@ -77,7 +77,7 @@ impl World {
             (data.rules, me.duty(data, Time(clock)), data.effects.end())
         });
         // Before there are leases every node performs everything.
-        if rules >= RULES_LEASES && self.random.chance(LOOKS) {
+        if rules >= RULES_LEASES && (!self.troubled || self.random.chance(LOOKS)) {
             match duty {
                 Duty::Rest => {}
                 Duty::Ask => bodies.push(me.ask()),
