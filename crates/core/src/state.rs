@@ -362,7 +362,7 @@ fn tickets_of(room: &Room) -> Result<HashTable<u32>, u32> {
 /// # Panics
 ///
 /// If the command needs newer rules than this build knows: ask
-/// [`rules::newer_needed`](crate::rules::newer_needed) first.
+/// [`rules::newer_needed`] first.
 pub fn step(state: &mut State, command: &Command, at: Time) -> Outcome {
     state.advance(at);
     let outcome = answer(state, command);

@@ -7,8 +7,8 @@ use jari_core::ids::{CommandId, RoomId, Serial};
 use jari_core::waiting_room::{Pace, RoomConfig, draw};
 use jari_core::{Body, Command, Outcome, Reason, Time, limits, step};
 use jari_journal::{
-    FaultyDisk, FaultyStream, FileOptions, Journal, MemoryJournal, MemoryOptions, ReplicatedJournal,
-    ReplicatedOptions, Stream,
+    FaultyDisk, FaultyStream, FileOptions, Journal, MemoryJournal, MemoryOptions, Position,
+    ReplicatedJournal, ReplicatedOptions, Stream,
 };
 use jari_node::{
     Engine, EngineOptions, ManualClock, Node, NodeOptions, RecoverError, SystemClock, TurnError,
@@ -235,7 +235,10 @@ fn node(stream: &FaultyStream, number: u16, clock: Arc<dyn jari_node::Clock>) ->
 fn records(stream: &FaultyStream) -> mpsc::Receiver<u64> {
     let (sender, receiver) = mpsc::channel();
     // Whoever has counted enough no longer listens.
-    stream.clone().watch(Arc::new(move |position| drop(sender.send(position.0))));
+    let tell = move |position: Position| {
+        let _ = sender.send(position.0);
+    };
+    stream.clone().watch(Arc::new(tell));
     receiver
 }
 

@@ -126,7 +126,10 @@ fn a_node_is_told_at_once_of_what_another_one_wrote() {
     let mut there = open(cluster.options("jari"), &dir.path().join("there"));
     let (sender, told) = std::sync::mpsc::channel();
     // Whoever was told enough no longer listens.
-    assert!(here.watch(std::sync::Arc::new(move |position| drop(sender.send(position)))));
+    let tell = move |position| {
+        let _ = sender.send(position);
+    };
+    assert!(here.watch(std::sync::Arc::new(tell)));
     // The subscription is on its way: what comes before it is not told of.
     let mut number = 0;
     let mut first = None;
