@@ -110,6 +110,11 @@ impl Workload {
             return command;
         }
         if random.chance(0.01) {
+            // Nodes ask only when it looks free to them; what the machine says to others shows so.
+            let body = Body::TakeLease { node: random.below(3) as u16, life: random.below(3) };
+            return self.remembered(body, random);
+        }
+        if random.chance(0.01) {
             let person = self.person(random).0;
             let sealed = vec![7; UNFIT_BYTES].into();
             return self.remembered(Body::KeepContact { person, sealed }, random);
@@ -301,7 +306,6 @@ fn rubbish(random: &mut Random) -> Body {
     let reason = reason(random);
     let absurd = [0, 1, u32::MAX, u32::MAX - 1][random.below(4) as usize];
     match random.below(16) {
-        0 if random.chance(0.5) => Body::TakeLease { node: random.below(7) as u16, life: random.below(3) },
         0 => Body::Upgrade { rules: random.below(4) },
         1 => Body::AckEffects { upto: u64::MAX - u64::from(random.below(2)) },
         2 => {
