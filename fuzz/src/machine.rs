@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
 use jari_core::ids::{CampaignId, ClinicId, CommandId, DeskId, RoomId, VaccineId};
+use jari_core::rules::{RULES_NEWEST, newer_needed};
 use jari_core::time::Date;
 use jari_core::waiting_room::draw::commitment;
 use jari_core::waiting_room::{Pace, RoomConfig};
@@ -76,6 +77,10 @@ fn command(bytes: &[u8]) -> Option<Command> {
 }
 
 fn take(state: &mut State, command: &Command, at: Time, in_full: bool) {
+    if newer_needed(state, command, RULES_NEWEST).is_some() {
+        // A node stops here; no build has these rules.
+        return;
+    }
     let before = state.data().time;
     let outcome = step(state, command, at);
     let checked =

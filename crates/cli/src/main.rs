@@ -66,6 +66,9 @@ enum Verb {
     Restore(commands::backup::Restore),
     /// Ask whether a service is ready
     Health(commands::health::Health),
+    /// See which version of the rules counts, and make the next one count
+    #[command(subcommand)]
+    Rules(commands::rules::RulesCommand),
 }
 
 fn main() -> ExitCode {
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Verb::Backup(backup) => backup.run(),
         Verb::Restore(restore) => restore.run(),
         Verb::Health(health) => health.run(),
+        Verb::Rules(rules) => rules.run(),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("jari: {error:#}");

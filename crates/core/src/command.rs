@@ -292,6 +292,24 @@ pub enum Body {
         /// The person.
         person: PersonId,
     },
+
+    // --- the whole machine, from rules 2 on; at the end, where they leave the digests of
+    // --- remembered commands as they are ---
+    /// A node asks to be the one that performs effects, or to go on being it.
+    TakeLease {
+        /// The node.
+        node: u16,
+        /// The life of its process.
+        life: u32,
+    },
+    /// A node says what its state came to; every other one compares, and remembers what
+    /// its own comes to here.
+    Checkpoint {
+        /// The position of an earlier checkpoint; 0 if the node knows of none.
+        position: u64,
+        /// See [`crate::checkpoint::digest`]: of the writer's state after that position.
+        digest: u64,
+    },
 }
 
 /// A verified pass: the ticket that is inside.

@@ -12,6 +12,7 @@ use crate::booking::{Booking, BookingState, Campaign, Supply};
 use crate::chunked::Chunked;
 use crate::ids::{RoomId, Serial};
 use crate::limits;
+use crate::rules::{RULES_FIRST, RULES_LEASES, RULES_NEWEST};
 use crate::state::{Data, Index};
 use crate::waiting_room::{Draw, Mark, Phase, Room, draw};
 
@@ -31,6 +32,8 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (12, "no person has more bookings than allowed"),
     (13, "a person has one contact at the most"),
     (14, "a command id is remembered once"),
+    (15, "a lease ends within its length from now"),
+    (16, "the rules are a version that this build knows, and version 1 has no lease and counts no answers"),
     (20, "a room calls no position that was not issued"),
     (21, "a room has no more passes active than the limit"),
     (22, "a lobby holds no more tickets than were issued"),
@@ -122,6 +125,11 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
     for (number, (length, length_max)) in (0_u64..).zip(lengths) {
         ensure(length <= length_max, 11, number)?;
     }
+    let lease_fits = data.lease.is_none_or(|lease| lease.until <= data.time.plus_ms(limits::LEASE_MS));
+    ensure(lease_fits, 15, 0_u64)?;
+    let known = (RULES_FIRST..=RULES_NEWEST).contains(&data.rules);
+    let plain = data.rules >= RULES_LEASES || (data.lease.is_none() && data.answers == 0);
+    ensure(known && plain, 16, data.rules)?;
     // These are named by their numbers for good, so their fronts are never dropped.
     let firsts = [
         data.clinics.first(),

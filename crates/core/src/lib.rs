@@ -17,14 +17,18 @@
 extern crate alloc;
 
 pub mod booking;
+pub mod checkpoint;
 pub mod chunked;
 pub mod command;
 pub mod effect;
+pub mod event;
 pub mod ids;
 pub mod invariants;
+pub mod lease;
 pub mod limits;
 pub mod outcome;
 pub mod recent;
+pub mod rules;
 mod shards;
 pub mod state;
 pub mod time;

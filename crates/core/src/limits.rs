@@ -53,5 +53,10 @@ pub const CONTACTS_MAX: u64 = 60_000_000;
 pub const RECENT_MAX: u64 = 1 << 20;
 /// Effects that wait to be performed.
 pub const EFFECTS_MAX: u64 = 8_000_000;
+/// How long a node may perform effects after it has asked to.
+pub const LEASE_MS: u64 = 6_000;
+/// What must be left of a lease to begin with an effect: longer than a batch of them takes,
+/// and than the clocks of a service are apart as a rule.
+pub const LEASE_MARGIN_MS: u64 = 2_000;
 /// Public events kept (pauses, quota changes and the like).
 pub const EVENTS_MAX: u64 = 10_000;

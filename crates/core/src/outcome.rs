@@ -67,6 +67,11 @@ pub enum Outcome {
         /// How many.
         count: u32,
     },
+    /// The lease is the asker's.
+    Leased {
+        /// When it ends by itself.
+        until: Time,
+    },
 }
 
 impl Outcome {
@@ -148,8 +153,10 @@ reasons! {
     Full = 4, "full";
     /// Effects wait for a broken messenger; try again. The detail is milliseconds.
     EffectsBacklog = 5, "effects_backlog";
-    /// The rules version is not the next one known.
+    /// The rules version is not the next one known, or the rules in force know no such command.
     RulesUnknown = 6, "rules_unknown";
+    /// Another node holds the lease; the detail is the instant it ends and, times 2^48, that node's number.
+    LeaseHeld = 7, "lease_held";
 
     /// There is no such room.
     RoomUnknown = 20, "room_unknown";

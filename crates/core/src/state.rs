@@ -7,26 +7,27 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::booking::{self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Slot};
+use crate::checkpoint;
 use crate::chunked::Chunked;
-use crate::command::{Body, Command, Text};
+use crate::command::{Body, Command};
 use crate::effect::Effect;
-use crate::ids::{BookingId, CampaignId, PersonId, RoomId, Serial};
+pub use crate::event::{Event, EventKind};
+use crate::ids::{BookingId, CampaignId, CommandId, PersonId, RoomId, Serial};
 use crate::invariants::{self, Violation, violation};
+use crate::lease::{self, Lease};
 use crate::limits;
 use crate::outcome::{Outcome, Reason};
 use crate::recent::{Recent, RecentIndex, digest};
+use crate::rules::{self, RULES_FIRST, RULES_LEASES};
 use crate::shards::Shards;
 use crate::time::Time;
 use crate::waiting_room::{self, Mark, Places, Room};
-
-/// The newest version of the rules that this build knows.
-pub const RULES_NEWEST: u32 = 1;
 
 /// What is kept: everything that a snapshot holds. A clone is a full copy;
 /// [`State::freeze`] gives a cheap one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Data {
-    /// The version of the rules in force.
+    /// The version of the rules in force; see [`crate::rules`].
     pub rules: u32,
     /// The latest instant seen. Never runs backwards.
     pub time: Time,
@@ -50,6 +51,10 @@ pub struct Data {
     pub effects: Chunked<Effect>,
     /// The newest public events.
     pub events: Chunked<Event>,
+    /// Who performs effects; nobody under rules 1.
+    pub lease: Option<Lease>,
+    /// All answers since rules 2 began to count, as one number; see [`crate::checkpoint`].
+    pub answers: u64,
 }
 
 /// A person's sealed contact.
@@ -59,70 +64,6 @@ pub struct Contact {
     pub person: PersonId,
     /// Encrypted bytes; empty once dropped.
     pub sealed: Box<[u8]>,
-}
-
-/// Something that everyone may know: a pause, a changed quota, a new pace.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Event {
-    /// When.
-    pub at: Time,
-    /// What.
-    pub kind: EventKind,
-    /// The room or campaign it is about.
-    pub subject: u32,
-    /// The new number, where there is one (a quota, a pace, an opening).
-    pub value: u64,
-    /// The public reason; may be empty.
-    pub reason: Text,
-}
-
-impl Default for Event {
-    fn default() -> Self {
-        Event { at: Time(0), kind: EventKind::RoomCreated, subject: 0, value: 0, reason: Box::from("") }
-    }
-}
-
-/// Kinds of public events. Numbers are stable.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum EventKind {
-    /// A room was made; the value is when it opens.
-    RoomCreated = 1,
-    /// A room's opening was moved; the value is the new instant.
-    RoomScheduled = 2,
-    /// A room opened; the value is the number of tickets to be drawn.
-    RoomOpened = 3,
-    /// The draw was revealed.
-    RoomDrawn = 4,
-    /// A room was paused.
-    RoomPaused = 5,
-    /// A room goes on.
-    RoomResumed = 6,
-    /// A room was closed.
-    RoomClosed = 7,
-    /// A room's pace was changed; the value is entries a minute.
-    PaceSet = 8,
-    /// A campaign was made; the value is its quota.
-    CampaignCreated = 20,
-    /// Its rules were changed; the value is their version.
-    RulesSet = 21,
-    /// Its windows were changed.
-    WindowsSet = 22,
-    /// The whole campaign's quota was changed; the value is the new one.
-    QuotaSet = 23,
-    /// It was paused.
-    CampaignPaused = 24,
-    /// It goes on.
-    CampaignResumed = 25,
-    /// It was closed.
-    CampaignClosed = 26,
-    /// A slot's places changed; the subject is the slot, the value its capacity.
-    CapacitySet = 27,
-    /// Places were withdrawn or put back; the subject is the slot, the value how many are out of use.
-    WithdrawnSet = 28,
-    /// A vaccine's quota was changed; the value is the new one plus the vaccine's number
-    /// times 2^32.
-    VaccineQuotaSet = 29,
 }
 
 /// What finds things in [`Data`] fast. Derived from it, never stored.
@@ -160,7 +101,7 @@ impl State {
     #[must_use]
     pub fn new() -> State {
         let data = Data {
-            rules: RULES_NEWEST,
+            rules: RULES_FIRST,
             time: Time(0),
             rooms: BTreeMap::new(),
             campaigns: BTreeMap::new(),
@@ -172,6 +113,8 @@ impl State {
             recent: Chunked::default(),
             effects: Chunked::default(),
             events: Chunked::default(),
+            lease: None,
+            answers: 0,
         };
         State { data, index: Index::default() }
     }
@@ -211,6 +154,8 @@ impl State {
             recent: data.recent.freeze(),
             effects: data.effects.freeze(),
             events: data.events.freeze(),
+            lease: data.lease,
+            answers: data.answers,
         }
     }
 
@@ -248,6 +193,12 @@ impl State {
     /// A person's holds and bookings, newest first.
     pub fn bookings_of(&self, person: PersonId) -> impl Iterator<Item = (BookingId, &Booking)> {
         self.index.bookings_of(&self.data, person)
+    }
+
+    /// Whether a command with this id has been answered lately: a repeat changes nothing.
+    #[must_use]
+    pub fn remembers(&self, id: CommandId) -> bool {
+        id.0 != 0 && self.index.recent.find(&self.data.recent, id).is_some()
     }
 
     /// Bytes that finding bookings by person takes.
@@ -407,8 +358,21 @@ fn tickets_of(room: &Room) -> Result<HashTable<u32>, u32> {
 /// The checks run in this order: the id (a repeat answers the first outcome, or is
 /// refused if its content differs), then the domain's checks in the order that its
 /// handler specifies. A refusal changes nothing but what is remembered of the id.
+///
+/// # Panics
+///
+/// If the command needs newer rules than this build knows: ask
+/// [`rules::newer_needed`] first.
 pub fn step(state: &mut State, command: &Command, at: Time) -> Outcome {
     state.advance(at);
+    let outcome = answer(state, command);
+    if state.data.rules >= RULES_LEASES {
+        state.data.answers = checkpoint::after(state.data.answers, &outcome);
+    }
+    outcome
+}
+
+fn answer(state: &mut State, command: &Command) -> Outcome {
     let remembered = command.id.0 != 0;
     let mut content = 0;
     if remembered {
@@ -431,8 +395,11 @@ pub fn step(state: &mut State, command: &Command, at: Time) -> Outcome {
 
 fn apply(data: &mut Data, index: &mut Index, body: &Body) -> Outcome {
     match body {
-        Body::Upgrade { rules } => upgrade(data, *rules),
+        Body::Upgrade { rules } => rules::upgrade(data, *rules),
         Body::AckEffects { upto } => ack_effects(data, *upto),
+        Body::TakeLease { node, life } => lease::take(data, *node, *life),
+        // Whoever applies it compares; the state itself has nothing to change.
+        Body::Checkpoint { .. } => Outcome::Done,
         Body::CreateRoom { .. }
         | Body::ScheduleRoom { .. }
         | Body::DrawRoom { .. }
@@ -448,14 +415,6 @@ fn apply(data: &mut Data, index: &mut Index, body: &Body) -> Outcome {
         | Body::Leave { .. } => waiting_room::handle(data, index, body),
         _ => booking::handle(data, index, body),
     }
-}
-
-fn upgrade(data: &mut Data, rules: u32) -> Outcome {
-    if rules != data.rules + 1 || rules > RULES_NEWEST {
-        return Outcome::refused(Reason::RulesUnknown);
-    }
-    data.rules = rules;
-    Outcome::Done
 }
 
 fn ack_effects(data: &mut Data, upto: u64) -> Outcome {

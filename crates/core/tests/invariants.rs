@@ -10,7 +10,9 @@ use jari_core::ids::{
     BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
     VaccineId,
 };
+use jari_core::lease::Lease;
 use jari_core::recent::Recent;
+use jari_core::rules::RULES_NEWEST;
 use jari_core::state::Contact;
 use jari_core::time::Date;
 use jari_core::waiting_room::{Draw, Inside, Mark, Pace, RoomConfig, draw};
@@ -156,6 +158,15 @@ fn damages() -> Vec<(u8, Damage)> {
         (14, |data| {
             data.recent.push(Recent { id: CommandId(3), ..Recent::default() });
         }),
+        (15, |data| {
+            data.rules = 2;
+            let until = data.time.plus_ms(limits::LEASE_MS + 1);
+            data.lease = Some(Lease { node: 1, life: 1, until });
+        }),
+        (16, |data| data.rules = 0),
+        (16, |data| data.rules = RULES_NEWEST + 1),
+        (16, |data| data.answers = 1),
+        (16, |data| data.lease = Some(Lease { node: 1, life: 1, until: data.time })),
         (20, |data| data.rooms.get_mut(&ROOM).unwrap().called = 2),
         (21, |data| {
             let inside = &mut data.rooms.get_mut(&ROOM).unwrap().inside;
@@ -227,7 +238,7 @@ fn the_light_check_sees_what_totals_can_tell() {
         }
     }
     seen.dedup();
-    assert_eq!(seen, [1, 3, 4, 10, 11, 20, 21, 22, 23, 24]);
+    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 20, 21, 22, 23, 24]);
 }
 
 #[test]

@@ -20,6 +20,13 @@ fn a_few_dozen_seeds_break_no_promise() {
     for fault in [Fault::Killed, Fault::PowerCut, Fault::PowerCutInTurn, Fault::TornWriteDropped] {
         assert!(summary.counts.of(fault) > 0, "{} never happened", fault.words());
     }
+    for fault in [Fault::OldBuildStopped, Fault::BuildInstalled] {
+        assert!(summary.counts.of(fault) > 0, "{} never happened", fault.words());
+    }
+    for outcome in ["leased", "lease_held"] {
+        let count = summary.came_to.get(outcome).copied().unwrap_or(0);
+        assert!(count > 0, "nothing came to {outcome}");
+    }
 }
 
 #[test]

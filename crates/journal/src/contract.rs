@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::file::Damage;
 
@@ -78,6 +79,9 @@ pub struct Entry<'a> {
     pub payload: &'a [u8],
 }
 
+/// Told, from any thread, that there are records up to a position. It must return at once.
+pub type Told = Arc<dyn Fn(Position) + Send + Sync>;
+
 /// One writer's handle on an ordered, durable log.
 ///
 /// The loop of a writer is: `append` some records, `settle`, act on what was
@@ -124,6 +128,15 @@ pub trait Journal: Send {
 
     /// Largest payload `append` takes, in bytes.
     fn record_bytes_max(&self) -> usize;
+
+    /// Asks to be told when there are records that others may have written: then `settle`
+    /// delivers them. May be told of own records, of the same ones again, or of none at all;
+    /// never of what is not there. Gives whether there are other writers; a backend of one
+    /// writer never tells.
+    fn watch(&mut self, told: Told) -> bool {
+        drop(told);
+        false
+    }
 
     /// Room left, in bytes, if the backend can tell. A hint: it may be gone
     /// by the next settle.

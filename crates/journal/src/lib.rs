@@ -26,7 +26,9 @@ mod memory;
 mod replace;
 pub mod replicated;
 
-pub use contract::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
+pub use contract::{
+    AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError, Told,
+};
 pub use disk::faulty::{CrashFate, FaultyDisk};
 pub use disk::{Disk, DiskLock, OpenMode, RawFile, StdDisk};
 pub use file::{

@@ -10,7 +10,7 @@ use jari_core::{Body, Command, Outcome, Refusal, limits};
 use metrics::counter;
 use tokio::sync::oneshot;
 
-use crate::node::Rejected;
+use crate::handle::Rejected;
 
 /// Where an answer is waited for.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Rejected>>;
@@ -19,7 +19,10 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Rejected>>;
 pub(crate) enum Request {
     Submit(Command, Reply<Outcome>),
     Join(RoomId, Reply<Result<Serial, Refusal>>),
+    /// Nobody has come for a while.
     Tick,
+    /// Others have written.
+    Hear,
     Stop,
 }
 
@@ -30,13 +33,22 @@ pub(crate) enum Waiting {
     Nobody,
 }
 
+/// What the loop takes at a time.
+pub(crate) struct Batch {
+    pub commands: Vec<Command>,
+    /// Who waits for each of them.
+    pub waiting: Vec<Waiting>,
+    pub stop: bool,
+    pub tick: bool,
+}
+
 /// Turns requests into commands. Those whose sender has gone away are dropped: nobody
 /// would hear the answer. Joins of one room become one command.
-pub(crate) fn batch_of(gathered: &mut Vec<Request>) -> (Vec<Command>, Vec<Waiting>, bool) {
+pub(crate) fn batch_of(gathered: &mut Vec<Request>) -> Batch {
     let mut commands = Vec::with_capacity(gathered.len());
     let mut waiting = Vec::with_capacity(gathered.len());
     let mut joins: BTreeMap<RoomId, Vec<Reply<Result<Serial, Refusal>>>> = BTreeMap::new();
-    let mut stop = false;
+    let (mut stop, mut tick) = (false, false);
     for request in gathered.drain(..) {
         match request {
             Request::Submit(command, reply) if !reply.is_closed() => {
@@ -47,7 +59,8 @@ pub(crate) fn batch_of(gathered: &mut Vec<Request>) -> (Vec<Command>, Vec<Waitin
             Request::Submit(..) | Request::Join(..) => {
                 counter!("jari_rejected_total", "why" => "gone").increment(1);
             }
-            Request::Tick => {}
+            Request::Tick => tick = true,
+            Request::Hear => {}
             Request::Stop => stop = true,
         }
     }
@@ -60,7 +73,7 @@ pub(crate) fn batch_of(gathered: &mut Vec<Request>) -> (Vec<Command>, Vec<Waitin
             replies = rest;
         }
     }
-    (commands, waiting, stop)
+    Batch { commands, waiting, stop, tick }
 }
 
 /// Answers those whose commands came through; the others hear that the disk is full.

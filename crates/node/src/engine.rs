@@ -4,19 +4,21 @@
 //! records in another order than they are delivered. Records of other nodes are applied
 //! like its own; only its own are answered.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::{Arc, RwLock};
 
+use jari_core::ids::CommandId;
 use jari_core::invariants::{self, Violation};
-use jari_core::{Command, Data, Outcome, Reason, State, Time, step};
-use jari_journal::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
-use jari_wire::record::{self, DecodeError, Record, RecordWriter};
+use jari_core::rules::{RULES_FIRST, RULES_LEASES, RULES_NEWEST};
+use jari_core::{Body, Command, Data, Outcome, Reason, State, Time};
+use jari_journal::{
+    AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError, Told,
+};
+use jari_wire::record::{self, DecodeError, RecordWriter};
 use jari_wire::snapshot::SnapshotMeta;
 
-/// How many commands' memory is asked for together: what many thousands need would push
-/// each other out of the caches again.
-const WARM_LEN: usize = 64;
+use crate::apply::{Applier, Halt, Own};
+use crate::duty::Identity;
 
 /// Settings of an engine.
 #[derive(Copy, Clone, Debug)]
@@ -30,11 +32,14 @@ pub struct EngineOptions {
     pub life: u32,
     /// A record is closed when it reaches this size.
     pub record_bytes_max: usize,
+    /// The newest rules that this node takes part in: what its build knows. Less stands for
+    /// an older build, in simulations.
+    pub knows: u32,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { node: 0, life: 0, record_bytes_max: 256 * 1024 }
+        EngineOptions { node: 0, life: 0, record_bytes_max: 256 * 1024, knows: RULES_NEWEST }
     }
 }
 
@@ -48,6 +53,7 @@ pub struct Engine {
     sequence: u64,
     applied: Position,
     chain: Chain,
+    applier: Applier,
 }
 
 /// What recovery found.
@@ -59,6 +65,8 @@ pub struct Recovered {
     pub records: u64,
     /// Commands in them.
     pub commands: u64,
+    /// Checkpoints in them that this state agrees with, and that it does not.
+    pub checkpoints: (u64, u64),
 }
 
 /// Why an engine could not start. All of them: stop, and look.
@@ -76,6 +84,19 @@ pub enum RecoverError {
         position: Position,
         /// What is wrong.
         error: DecodeError,
+    },
+    /// This build is too old for what stands there. Install a newer one.
+    #[error(
+        "position {position} needs version {needs} of the rules, and this build knows rules up to {knows}; \
+         install a newer one and start again: it goes on from the files of this one"
+    )]
+    Rules {
+        /// Where: the record that makes the version count, or the snapshot under it.
+        position: Position,
+        /// The version.
+        needs: u32,
+        /// What this build knows.
+        knows: u32,
     },
     /// The snapshot breaks an invariant.
     #[error("the snapshot breaks invariant {}: {} (subject {})", .0.invariant, .0.says, .0.subject)]
@@ -107,6 +128,37 @@ pub enum TurnError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// Stop: this build is too old for the rules that count from here on.
+    #[error(
+        "the record at position {position} makes version {needs} of the rules count, and this build knows \
+         rules up to {knows}; install a newer one and start again: it goes on from the files of this one"
+    )]
+    Rules {
+        /// Where.
+        position: Position,
+        /// The version.
+        needs: u32,
+        /// What this build knows.
+        knows: u32,
+    },
+    /// Stop: from the same records another node came to another state.
+    #[error(
+        "after position {at} node {node} says its state is {theirs:016x}, and that of this node, {me}, is \
+         {ours:016x}: one of them is wrong though both have the same records. Stop every node; compare \
+         their `jari journal verify`; move the snapshots of the wrong one away and start again"
+    )]
+    Differs {
+        /// The position of the checkpoint.
+        at: Position,
+        /// Who said otherwise.
+        node: u16,
+        /// This node.
+        me: u16,
+        /// Their state's digest.
+        theirs: u64,
+        /// This one's.
+        ours: u64,
+    },
 }
 
 impl Engine {
@@ -127,17 +179,22 @@ impl Engine {
         if let Some((meta, data)) = snapshot {
             applied = Position(meta.position);
             chain = Chain(meta.chain);
+            let (needs, knows) = (data.rules, options.knows);
+            if needs > knows {
+                return Err(RecoverError::Rules { position: applied, needs, knows });
+            }
             check_same_history(&*journal, applied, chain)?;
             state = State::restore(data).map_err(RecoverError::Snapshot)?;
             recovered.snapshot = meta.position;
         }
         let mut sequence = u64::from(options.life) << 32;
-        let mut unreadable = None;
+        let mut applier = Applier::new(options.knows);
+        let mut halted = None;
         journal.read(applied, &mut |entry| {
             let record = match record::decode(entry.payload) {
                 Ok(record) => record,
                 Err(error) => {
-                    unreadable = Some(RecoverError::Record { position: entry.position, error });
+                    halted = Some(RecoverError::Record { position: entry.position, error });
                     return ControlFlow::Break(());
                 }
             };
@@ -146,17 +203,47 @@ impl Engine {
             }
             recovered.records += 1;
             recovered.commands += record.commands.len() as u64;
-            replay(&mut state, &record);
+            if let Err(needs) = applier.replay(&mut state, entry.position, &record) {
+                let (position, knows) = (entry.position, options.knows);
+                halted = Some(RecoverError::Rules { position, needs, knows });
+                return ControlFlow::Break(());
+            }
             applied = entry.position;
             chain = entry.chain;
             ControlFlow::Continue(())
         })?;
-        if let Some(error) = unreadable {
+        if let Some(error) = halted {
             return Err(error);
+        }
+        recovered.checkpoints = applier.compared();
+        // What the journal says counts; a snapshot or an earlier life that differed from it was
+        // wrong. So this is no reason to stay down, and a reason to look.
+        if let Some(difference) = applier.take_difference() {
+            tracing::error!(
+                ?difference,
+                "the replay came to another state than a checkpoint in the journal says"
+            );
         }
         let state = Arc::new(RwLock::new(state));
         let writer = RecordWriter::new();
-        Ok((Engine { journal, state, writer, options, sequence, applied, chain }, recovered))
+        Ok((Engine { journal, state, writer, options, sequence, applied, chain, applier }, recovered))
+    }
+
+    /// Who this node is to the others.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity { node: self.options.node, life: self.options.life }
+    }
+
+    /// The newest rules that this node takes part in.
+    #[must_use]
+    pub fn knows(&self) -> u32 {
+        self.options.knows
+    }
+
+    /// Asks the journal to tell when others may have written; gives whether there are others.
+    pub fn watch(&mut self, told: Told) -> bool {
+        self.journal.watch(told)
     }
 
     /// Takes a batch through the journal and the state machine. `answer` is called once
@@ -164,6 +251,9 @@ impl Engine {
     ///
     /// `now` is the batch's one time stamp; an instant before the state's is replaced by
     /// the state's. An empty batch lets time pass.
+    ///
+    /// A journal that is empty gets a record of its own first, which makes the newest rules
+    /// count that this build knows: so a new service has them, and whoever replays it knows.
     ///
     /// # Errors
     ///
@@ -175,12 +265,28 @@ impl Engine {
         now: Time,
         answer: &mut dyn FnMut(usize, Outcome),
     ) -> Result<(), TurnError> {
-        let at = now.max(self.read(|state| state.data().time));
-        let mut own = Own { commands, records: VecDeque::new(), unfit: BTreeSet::new() };
+        if self.applied == Position::ZERO && self.options.knows > RULES_FIRST {
+            let upgrade = |rules| Command { id: CommandId(0), body: Body::Upgrade { rules } };
+            let upgrades: Vec<Command> = (RULES_FIRST + 1..=self.options.knows).map(upgrade).collect();
+            // Of several nodes that begin at once one comes first, and the others are refused.
+            self.take_through(&upgrades, now, &mut |_, _| {})?;
+        }
+        self.take_through(commands, now, answer)
+    }
+
+    fn take_through(
+        &mut self,
+        commands: &[Command],
+        now: Time,
+        answer: &mut dyn FnMut(usize, Outcome),
+    ) -> Result<(), TurnError> {
+        let (time, rules) = self.read(|state| (state.data().time, state.data().rules));
+        let at = now.max(time);
+        let mut own = Own::new(commands);
         let mut from = 0;
         loop {
-            let upto = self.write_record(&mut own, from, at);
-            own.records.push_back((self.sequence, from..upto));
+            let upto = self.write_record(&mut own, from, at, rules);
+            own.handed_over(self.sequence, from..upto);
             self.sequence += 1;
             match self.journal.append(self.writer.finish()) {
                 Ok(()) => {}
@@ -208,8 +314,18 @@ impl Engine {
     ///
     /// See [`TurnError`].
     pub fn hear(&mut self) -> Result<(), TurnError> {
-        let mut own = Own { commands: &[], records: VecDeque::new(), unfit: BTreeSet::new() };
-        self.settle(&mut own, &mut |_, _| {})
+        self.settle(&mut Own::new(&[]), &mut |_, _| {})
+    }
+
+    /// What this node should say of its state now, if it is time to: after so many commands,
+    /// or, where time is at hand (`idle`), as soon as there was one. Goes into the next turn.
+    #[must_use]
+    pub fn checkpoint_due(&self, idle: bool) -> Option<Command> {
+        if !self.applier.is_checkpoint_due(idle) || self.read(|state| state.data().rules) < RULES_LEASES {
+            return None;
+        }
+        let (position, digest) = self.applier.last_mark();
+        Some(Command { id: CommandId(0), body: Body::Checkpoint { position, digest } })
     }
 
     /// The state, to be read by others; the engine alone writes to it.
@@ -269,13 +385,18 @@ impl Engine {
         self.journal.room_bytes()
     }
 
-    /// Writes commands from `from` on into one record; gives one past the last written.
-    fn write_record(&mut self, own: &mut Own<'_>, from: usize, at: Time) -> usize {
+    /// Writes commands from `from` on into one record; gives one past the last written. What the
+    /// rules in force, or this build, do not know goes into no record: others could not read it.
+    fn write_record(&mut self, own: &mut Own<'_>, from: usize, at: Time, rules: u32) -> usize {
         self.writer.begin(self.options.node, self.sequence, at);
         let mut upto = from;
         while upto < own.commands.len() && self.writer.len() < self.options.record_bytes_max {
-            if self.writer.push(&own.commands[upto]).is_err() {
-                own.unfit.insert(upto);
+            let body = &own.commands[upto].body;
+            let beyond = matches!(body, Body::Upgrade { rules } if *rules > self.options.knows);
+            if beyond || body.rules_min() > rules {
+                own.unfit.insert(upto, Reason::RulesUnknown);
+            } else if self.writer.push(&own.commands[upto]).is_err() {
+                own.unfit.insert(upto, Reason::Full);
             }
             upto += 1;
         }
@@ -283,78 +404,54 @@ impl Engine {
     }
 
     fn settle(&mut self, own: &mut Own<'_>, answer: &mut dyn FnMut(usize, Outcome)) -> Result<(), TurnError> {
-        let Engine { journal, state, options, applied, chain, .. } = self;
-        let mut unreadable = None;
+        let Engine { journal, state, options, applied, chain, applier, .. } = self;
+        let mut halted = None;
         let mut visit = |entry: Entry<'_>| {
-            if unreadable.is_some() {
+            if halted.is_some() {
                 return;
             }
             let mut state = state.write().expect("no panic left the state half changed");
-            match apply_entry(&mut state, entry, options.node, own, answer) {
+            match applier.apply(&mut state, entry, options.node, own, answer) {
                 Ok(()) => {
                     *applied = entry.position;
                     *chain = entry.chain;
                 }
-                Err(error) => unreadable = Some(TurnError::Record { position: entry.position, error }),
+                Err(halt) => halted = Some((entry.position, halt)),
             }
         };
         let settled = journal.settle(&mut visit);
-        match (unreadable, settled) {
-            (Some(error), _) => Err(error),
-            (None, Ok(())) => Ok(()),
-            (None, Err(SettleError::Full)) => Err(TurnError::Full),
-            (None, Err(SettleError::Broken { reason })) => Err(TurnError::Broken(reason)),
+        if let Some((position, halt)) = halted {
+            let knows = options.knows;
+            return Err(match halt {
+                Halt::Unreadable(error) => TurnError::Record { position, error },
+                Halt::Rules(needs) => TurnError::Rules { position, needs, knows },
+            });
+        }
+        if let Some(difference) = self.applier.take_difference() {
+            self.object(difference.at, difference.ours);
+            let (at, me) = (Position(difference.at), self.options.node);
+            let crate::apply::Difference { node, theirs, ours, .. } = difference;
+            return Err(TurnError::Differs { at, node, me, theirs, ours });
+        }
+        match settled {
+            Ok(()) => Ok(()),
+            Err(SettleError::Full) => Err(TurnError::Full),
+            Err(SettleError::Broken { reason }) => Err(TurnError::Broken(reason)),
         }
     }
-}
 
-/// The batch of a turn on its way through the journal.
-struct Own<'a> {
-    commands: &'a [Command],
-    /// Records handed over: their sequence numbers, and which commands they hold.
-    records: VecDeque<(u64, Range<usize>)>,
-    /// Commands too long for any record. They are in none, and refused.
-    unfit: BTreeSet<usize>,
-}
-
-/// Applies a delivered record: from the batch if it is this node's own, else decoded.
-fn apply_entry(
-    state: &mut State,
-    entry: Entry<'_>,
-    node: u16,
-    own: &mut Own<'_>,
-    answer: &mut dyn FnMut(usize, Outcome),
-) -> Result<(), DecodeError> {
-    let head = record::decode_head(entry.payload)?;
-    state.advance(head.at);
-    let mine =
-        head.node == node && own.records.front().is_some_and(|(sequence, _)| *sequence == head.sequence);
-    if !mine {
-        replay(state, &record::decode(entry.payload)?);
-        return Ok(());
-    }
-    let (_, range) = own.records.pop_front().expect("the front was just seen");
-    for from in range.clone().step_by(WARM_LEN) {
-        let upto = range.end.min(from + WARM_LEN);
-        state.warm(&own.commands[from..upto]);
-        for index in from..upto {
-            if own.unfit.contains(&index) {
-                answer(index, Outcome::refused(Reason::Full));
-            } else {
-                answer(index, step(state, &own.commands[index], head.at));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Applies a record that nobody here waits for.
-fn replay(state: &mut State, record: &Record) {
-    state.advance(record.head.at);
-    for commands in record.commands.chunks(WARM_LEN) {
-        state.warm(commands);
-        for command in commands {
-            step(state, command, record.head.at);
+    /// Says what this node's state was where another one's differs, so that the other stops as
+    /// well: which of them is wrong, neither can know. If it cannot be said, the next checkpoint
+    /// of whoever goes on meets the same difference.
+    fn object(&mut self, position: u64, digest: u64) {
+        let at = self.read(|state| state.data().time);
+        self.writer.begin(self.options.node, self.sequence, at);
+        self.sequence += 1;
+        let body = Body::Checkpoint { position, digest };
+        let written = self.writer.push(&Command { id: CommandId(0), body });
+        if written.is_ok() && self.journal.append(self.writer.finish()).is_ok() {
+            // This node stops, whatever comes of it.
+            let _ = self.journal.settle(&mut |_| {});
         }
     }
 }

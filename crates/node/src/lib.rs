@@ -10,14 +10,19 @@
 //!
 //! Start reading at [`Engine::turn`], then [`node`], [`views`] and [`snapshots`].
 
+mod apply;
 mod batch;
 pub mod clock;
+pub mod duty;
 pub mod engine;
+mod handle;
 pub mod node;
 pub mod snapshots;
 pub mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use duty::{Duty, Identity};
 pub use engine::{Engine, EngineOptions, RecoverError, Recovered, TurnError};
-pub use node::{Handle, Node, NodeOptions, Rejected, SeedSource, Status};
+pub use handle::{Handle, Rejected, Status};
+pub use node::{Node, NodeOptions, SeedSource};
 pub use views::{Directory, RoomView, Views};

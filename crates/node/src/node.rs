@@ -11,29 +11,30 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use jari_core::ids::{CommandId, RoomId, Serial};
+use jari_core::ids::{CommandId, RoomId};
 use jari_core::waiting_room::{Phase, RoomConfig};
-use jari_core::{Body, Command, Outcome, Refusal, State, Time};
+use jari_core::{Body, Command, Time};
 use metrics::{counter, gauge, histogram};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use crate::batch::{Reply, Request, Waiting, answer, batch_of};
+use crate::batch::{Batch, Request, Waiting, answer, batch_of};
 use crate::clock::Clock;
 use crate::engine::{Engine, TurnError};
+use crate::handle::{Handle, LastRecord, Shared, TICK, tick, wake};
 use crate::snapshots::Snapshots;
-use crate::views::{Publisher, Views};
+use crate::views::Publisher;
 
-/// A node that has seen no record for so long appends an empty one.
-const TICK: Duration = Duration::from_millis(250);
 /// Turns begin this far apart under load: a thousand flushes a second.
 const TURN_APART: Duration = Duration::from_millis(1);
 /// Views are published this often at the most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+/// As above, on a node that hears others: what they changed is shown here as soon as there.
+const PUBLISH_HEARD_EVERY: Duration = Duration::from_millis(20);
 
 /// Finds the seed that a room's commitment was made from: keys are not the node's.
 pub type SeedSource = Arc<dyn Fn(RoomId, &RoomConfig) -> Option<[u8; 32]> + Send + Sync>;
@@ -65,65 +66,6 @@ impl Default for NodeOptions {
     }
 }
 
-/// Why a request was turned away before it reached the machine. Nothing was changed.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Rejected {
-    /// Too many wait; come back later.
-    #[error("too many requests wait; try again in {retry_after_ms} ms")]
-    Full {
-        /// When.
-        retry_after_ms: u32,
-    },
-    /// The disk is full; reads go on, and writes will when there is room.
-    #[error("the journal's disk is full; try again in {retry_after_ms} ms")]
-    DiskFull {
-        /// When.
-        retry_after_ms: u32,
-    },
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
-}
-
-/// What health checks want to know.
-#[derive(Copy, Clone, Debug)]
-pub struct Status {
-    /// The position of the last record applied.
-    pub position: u64,
-    /// Requests waiting.
-    pub waiting: usize,
-    /// Requests that may wait.
-    pub waiting_max: usize,
-    /// Whether the journal's disk is full.
-    pub disk_full: bool,
-    /// Whether the node has stopped or is stopping.
-    pub stopped: bool,
-    /// The last instant stamped: how old the answers are.
-    pub time: Time,
-}
-
-/// What the thread and the handles share.
-struct Shared {
-    state: Arc<RwLock<State>>,
-    views: ArcSwap<Views>,
-    clock: Arc<dyn Clock>,
-    position: AtomicU64,
-    time: AtomicU64,
-    disk_full: AtomicBool,
-    stopped: watch::Sender<bool>,
-    /// Microseconds that a request spent in the loop lately: the base of retry hints.
-    turn_us: AtomicU64,
-    mailbox_max: usize,
-    batch_max: usize,
-}
-
-/// A way to the node. Cheap to clone.
-#[derive(Clone)]
-pub struct Handle {
-    mailbox: mpsc::Sender<Request>,
-    shared: Arc<Shared>,
-}
-
 /// A running node.
 pub struct Node {
     handle: Handle,
@@ -137,8 +79,18 @@ impl Node {
     /// # Errors
     ///
     /// As the system says when it has no thread to give.
-    pub fn start(engine: Engine, clock: Arc<dyn Clock>, options: NodeOptions) -> io::Result<Node> {
+    pub fn start(mut engine: Engine, clock: Arc<dyn Clock>, options: NodeOptions) -> io::Result<Node> {
         let (mailbox, requests) = mpsc::channel(options.mailbox_max);
+        // The journal lives as long as the loop, and its promise to tell must not keep the loop's
+        // own mailbox open.
+        let weak = mailbox.downgrade();
+        let told: Arc<std::sync::OnceLock<Weak<Shared>>> = Arc::default();
+        let whom = Arc::clone(&told);
+        let follows = engine.watch(Arc::new(move |position| {
+            if let Some(shared) = whom.get().and_then(Weak::upgrade) {
+                wake(&weak, &shared, position.0);
+            }
+        }));
         let mut publisher = Publisher::default();
         let first = engine.read(|state| publisher.publish(state, engine.applied().0.0));
         let shared = Arc::new(Shared {
@@ -152,7 +104,15 @@ impl Node {
             turn_us: AtomicU64::new(500),
             mailbox_max: options.mailbox_max,
             batch_max: options.batch_max,
+            identity: engine.identity(),
+            knows: engine.knows(),
+            follows,
+            told: AtomicU64::new(0),
+            hearing: AtomicBool::new(false),
+            last_record: LastRecord::none(),
+            heard: watch::Sender::new(engine.applied().0.0),
         });
+        told.get_or_init(|| Arc::downgrade(&shared));
         let handle = Handle { mailbox, shared: Arc::clone(&shared) };
         tokio::spawn(tick(handle.clone()));
         let looped = Loop { engine, publisher, requests, shared, options, since_snapshot: 0, snapshot: None };
@@ -185,106 +145,6 @@ impl Node {
     }
 }
 
-/// Lets time pass when nobody comes.
-async fn tick(handle: Handle) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stopped = handle.shared.stopped.subscribe();
-    loop {
-        tokio::select! {
-            _ = interval.tick() => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        }
-        let idle_ms = handle.now().since_ms(Time(handle.shared.time.load(Ordering::Relaxed)));
-        if u128::from(idle_ms) >= TICK.as_millis() / 2 {
-            // A full mailbox means that records are coming anyway.
-            let _ = handle.mailbox.try_send(Request::Tick);
-        }
-    }
-}
-
-impl Handle {
-    /// Takes a command through the journal and gives its outcome.
-    ///
-    /// # Errors
-    ///
-    /// See [`Rejected`]. After `Stopping` the command may still have been taken: ask again
-    /// with the same id.
-    pub async fn submit(&self, command: Command) -> Result<Outcome, Rejected> {
-        self.ask(|reply| Request::Submit(command, reply)).await
-    }
-
-    /// Issues one ticket of a room that is not bound to identities. Joins that arrive
-    /// together become one command.
-    ///
-    /// # Errors
-    ///
-    /// See [`Rejected`]; the inner error is the machine's refusal.
-    pub async fn join(&self, room: RoomId) -> Result<Result<Serial, Refusal>, Rejected> {
-        self.ask(|reply| Request::Join(room, reply)).await
-    }
-
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Rejected> {
-        let (reply, answer) = oneshot::channel();
-        match self.mailbox.try_send(request(reply)) {
-            Ok(()) => answer.await.unwrap_or(Err(Rejected::Stopping)),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                counter!("jari_rejected_total", "why" => "full").increment(1);
-                Err(Rejected::Full { retry_after_ms: self.retry_after_ms() })
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Rejected::Stopping),
-        }
-    }
-
-    /// Reads the state. Keep it short: writes wait meanwhile.
-    ///
-    /// # Panics
-    ///
-    /// If a panic has left the state half changed.
-    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.shared.state.read().expect("no panic left the state half changed"))
-    }
-
-    /// What was last published.
-    #[must_use]
-    pub fn views(&self) -> Arc<Views> {
-        self.shared.views.load_full()
-    }
-
-    /// The present instant, by the service's clock.
-    #[must_use]
-    pub fn now(&self) -> Time {
-        self.shared.clock.now()
-    }
-
-    /// How the node is.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        Status {
-            position: self.shared.position.load(Ordering::Relaxed),
-            waiting: self.shared.mailbox_max - self.mailbox.capacity(),
-            waiting_max: self.shared.mailbox_max,
-            disk_full: self.shared.disk_full.load(Ordering::Relaxed),
-            stopped: self.mailbox.is_closed() || *self.shared.stopped.borrow(),
-            time: Time(self.shared.time.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// Waits until the loop has ended, for whatever reason.
-    pub async fn stopped(&self) {
-        let mut stopped = self.shared.stopped.subscribe();
-        // An error means that the sender is gone, and the loop with it.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
-
-    /// The time in which what waits now should be worked off, between 0.5 s and 30 s.
-    fn retry_after_ms(&self) -> u32 {
-        let turns = self.shared.mailbox_max.div_ceil(self.shared.batch_max) as u64;
-        let us = turns * self.shared.turn_us.load(Ordering::Relaxed);
-        u32::try_from(us / 1000).unwrap_or(u32::MAX).clamp(500, 30_000)
-    }
-}
-
 /// The thread's own part.
 struct Loop {
     engine: Engine,
@@ -306,14 +166,15 @@ impl Loop {
             let count = self.requests.blocking_recv_many(&mut gathered, self.options.batch_max);
             self.gather_more(&mut gathered, turned);
             turned = Instant::now();
-            let (commands, waiting, stop) = batch_of(&mut gathered);
-            self.turn(commands, waiting)?;
+            let batch = batch_of(&mut gathered);
+            let stop = batch.stop;
+            let heard = self.work(batch)?;
             let draws = self.draws_due();
             if !draws.is_empty() {
                 let nobody = draws.iter().map(|_| Waiting::Nobody).collect();
                 self.turn(draws, nobody)?;
             }
-            if published.elapsed() >= PUBLISH_EVERY {
+            if published.elapsed() >= if heard { PUBLISH_HEARD_EVERY } else { PUBLISH_EVERY } {
                 published = Instant::now();
                 self.publish();
             }
@@ -340,6 +201,69 @@ impl Loop {
         }
     }
 
+    /// Takes a batch through the journal; or only hears what others wrote, where there is nothing
+    /// to write. Says whether it heard something and wrote nothing.
+    fn work(&mut self, batch: Batch) -> Result<bool, TurnError> {
+        let Batch { mut commands, mut waiting, stop, tick } = batch;
+        // Whoever finds this set has stored what it was told of before, and it is seen below.
+        self.shared.hearing.swap(false, Ordering::AcqRel);
+        let nothing = commands.is_empty();
+        if nothing && !stop && !(tick && self.is_tick_due()) {
+            // At a tick a node looks also if it was told of nothing: it may have missed it.
+            return self.hear(tick);
+        }
+        if let Some(checkpoint) = self.engine.checkpoint_due(nothing) {
+            commands.push(checkpoint);
+            waiting.push(Waiting::Nobody);
+        }
+        self.turn(commands, waiting).map(|()| false)
+    }
+
+    /// Whether nobody has written for so long that time would stand still.
+    fn is_tick_due(&self) -> bool {
+        let time = Time(self.shared.time.load(Ordering::Relaxed));
+        let idle_ms = u128::from(self.shared.clock.now().since_ms(time));
+        idle_ms >= TICK.as_millis() / 2 && self.shared.last_record.until_tick().is_zero()
+    }
+
+    /// Applies what others wrote, if there is something that this node has not heard.
+    fn hear(&mut self, always: bool) -> Result<bool, TurnError> {
+        let (before, _) = self.engine.applied();
+        let told = self.shared.told.load(Ordering::Acquire) > before.0;
+        if !self.shared.follows || !(told || always) {
+            return Ok(false);
+        }
+        self.engine.hear().inspect_err(log_end)?;
+        self.check();
+        let (after, _) = self.engine.applied();
+        if after > before {
+            self.applied(false);
+            counter!("jari_records_heard_total").increment(after.0 - before.0);
+        }
+        Ok(after > before)
+    }
+
+    /// Lets everyone know how far this node has come.
+    fn applied(&self, own: bool) {
+        let shared = &self.shared;
+        let (position, _) = self.engine.applied();
+        shared.position.store(position.0, Ordering::Release);
+        shared.time.store(self.engine.read(|state| state.data().time.0), Ordering::Relaxed);
+        shared.last_record.seen(own);
+        if shared.follows {
+            shared.heard.send_replace(position.0);
+        }
+    }
+
+    fn check(&self) {
+        self.engine.check().unwrap_or_else(|violation| {
+            panic!(
+                "invariant {} broken: {} (subject {})",
+                violation.invariant, violation.says, violation.subject
+            )
+        });
+    }
+
     fn turn(&mut self, commands: Vec<Command>, waiting: Vec<Waiting>) -> Result<(), TurnError> {
         let started = Instant::now();
         let now = self.shared.clock.now();
@@ -348,7 +272,7 @@ impl Loop {
         match turned {
             Ok(()) | Err(TurnError::Full) => {}
             Err(error) => {
-                tracing::error!(%error, "the journal cannot go on; the process ends, and a restart recovers");
+                log_end(&error);
                 return Err(error);
             }
         }
@@ -356,15 +280,10 @@ impl Loop {
         if self.shared.disk_full.swap(disk_full, Ordering::Relaxed) != disk_full {
             tracing::warn!(disk_full, "whether the journal has room has changed");
         }
-        self.engine.check().unwrap_or_else(|violation| {
-            panic!(
-                "invariant {} broken: {} (subject {})",
-                violation.invariant, violation.says, violation.subject
-            )
-        });
-        let (position, _) = self.engine.applied();
-        self.shared.position.store(position.0, Ordering::Relaxed);
-        self.shared.time.store(self.engine.read(|state| state.data().time.0), Ordering::Relaxed);
+        self.check();
+        if !disk_full {
+            self.applied(true);
+        }
         self.since_snapshot += outcomes.len() as u64;
         let took = started.elapsed();
         let smooth = (self.shared.turn_us.load(Ordering::Relaxed) * 7 + took.as_micros() as u64) / 8;
@@ -449,6 +368,16 @@ impl Loop {
         if let Some(running) = self.snapshot.take() {
             self.release(running);
         }
+    }
+}
+
+/// Says why the loop ends.
+fn log_end(error: &TurnError) {
+    match error {
+        TurnError::Rules { .. } | TurnError::Differs { .. } => {
+            tracing::error!(%error, "this node must not go on");
+        }
+        _ => tracing::error!(%error, "the journal cannot go on; the process ends, and a restart recovers"),
     }
 }
 

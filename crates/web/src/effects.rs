@@ -2,12 +2,14 @@
 //!
 //! Effects are read from the state in their order, rendered in the person's language,
 //! put into the outbox and then reported done: at least once, with the effect's number
-//! as the key. A person who was forgotten gets no message; the effect is done all the
+//! as the key. From rules 2 on only the node that holds the lease does so
+//! ([`jari_node::duty`]). A person who was forgotten gets no message; the effect is done all the
 //! same.
 
-use jari_core::Body;
 use jari_core::effect::{Effect, EffectKind};
-use jari_core::ids::BookingId;
+use jari_core::ids::{BookingId, CommandId};
+use jari_core::{Body, Command, Outcome, Reason, Time};
+use jari_node::Duty;
 
 use crate::actions::booking::{BookingView, view};
 use crate::actions::{identity, submit_plain};
@@ -19,13 +21,33 @@ use crate::site::Site;
 /// Effects performed before they are reported done.
 const BATCH: u64 = 512;
 
-/// Performs what waits, up to a batch; gives how many there were.
+/// Performs what waits, up to a batch, if it is this node's duty; gives how many it performed.
 ///
 /// # Errors
 ///
-/// When the report could not be submitted, or the first one's person could not be looked up: the
-/// effects will come again.
+/// When the report, or the wish to perform them, could not be submitted, or the first one's person
+/// could not be looked up: the effects will come again.
 pub async fn perform(site: &Site) -> Result<u64, Problem> {
+    let me = site.node.identity();
+    let duty = || site.node.read(|state| me.duty(state.data(), site.node.now()));
+    match duty() {
+        Duty::Rest => Ok(0),
+        Duty::Perform { until } => perform_until(site, until).await,
+        Duty::Ask => match site.node.submit(Command { id: CommandId(0), body: me.ask() }).await? {
+            Outcome::Leased { .. } => match duty() {
+                Duty::Perform { until } => perform_until(site, until).await,
+                Duty::Rest | Duty::Ask => Ok(0),
+            },
+            // Another node was faster.
+            Outcome::Refused(refusal) if refusal.reason == Reason::LeaseHeld => Ok(0),
+            Outcome::Refused(refusal) => Err(refusal.into()),
+            other => Err(Problem::unexpected(other)),
+        },
+    }
+}
+
+/// Performs a batch, and begins no effect once `until` has come by this node's clock.
+async fn perform_until(site: &Site, until: Time) -> Result<u64, Problem> {
     let (first, waiting): (u64, Vec<Effect>) = site.node.read(|state| {
         let effects = &state.data().effects;
         let upto = effects.end().min(effects.first() + BATCH);
@@ -36,12 +58,18 @@ pub async fn perform(site: &Site) -> Result<u64, Problem> {
     }
     let mut count = 0;
     for effect in &waiting {
+        if site.node.now() >= until {
+            break;
+        }
         match send(site, first + count, effect).await {
             Ok(()) => count += 1,
             // Whoever cannot be told apart from a person who was forgotten is not passed over.
             Err(problem) if count == 0 => return Err(problem),
             Err(_) => break,
         }
+    }
+    if count == 0 {
+        return Ok(0);
     }
     submit_plain(site, Body::AckEffects { upto: first + count }).await?;
     Ok(count)

@@ -84,7 +84,9 @@ fn upper_ms(bucket: usize) -> u32 {
     u32::try_from(us.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
-/// Tells the rooms in front of campaigns what booking felt since the last time.
+/// Tells the rooms in front of campaigns what booking felt since the last time. Every node tells
+/// what it felt itself: a room moves at most once a second however many tell, and the worst counts
+/// (`jari_core::waiting_room::pace`; tested there).
 pub async fn report(site: &Site) {
     let Some(felt) = site.health.take() else {
         return;

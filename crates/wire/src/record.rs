@@ -16,12 +16,15 @@
 //!
 //! | tags | commands |
 //! |---|---|
-//! | 1, 2 | `Upgrade` `AckEffects` |
+//! | 1-4 | `Upgrade` `AckEffects` `TakeLease` `Checkpoint` |
 //! | 10-18 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` |
 //! | 20-23 | `Join` `JoinAs` `Enter` `Leave` |
 //! | 30-36 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign` |
 //! | 40-45 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` |
 //! | 50-55 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` |
+//!
+//! Commands that came with a later version of the rules ([`jari_core::rules`]) are in no record
+//! before that version counts, so a build that does not know them never has to read them.
 //!
 //! Nothing may be written here that cannot be read again: [`RecordWriter::push`] turns
 //! away a command that [`decode`] would not accept, for a record is read by every node,
@@ -260,6 +263,8 @@ macro_rules! bodies {
 bodies! {
     1 Upgrade { rules }
     2 AckEffects { upto }
+    3 TakeLease { node, life }
+    4 Checkpoint { position, digest }
 
     10 CreateRoom { room, config }
     11 ScheduleRoom { room, opens_at, reason }

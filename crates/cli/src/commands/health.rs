@@ -10,10 +10,11 @@ use clap::Args;
 use crate::config::Config;
 
 /// No answer within this time is none.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the service that this configuration is for, on this machine, whether it is ready. Exit status
-/// 0 if it is, 1 if it says that it is not, 2 if it does not answer.
+/// 0 if it is, 1 if it says that it is not, 2 if it does not answer. Shows among others which version of
+/// the rules counts and which one this node's build knows.
 #[derive(Args)]
 pub struct Health {
     /// The configuration file
@@ -38,7 +39,7 @@ impl Health {
 }
 
 /// Whoever listens on every address is asked on the loopback one.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let mut address = listen;
     if listen.ip().is_unspecified() {
         address.set_ip(if listen.is_ipv4() {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use jari_core::{Outcome, State, Time, invariants, step};
+use jari_core::rules::{RULES_NEWEST, newer_needed};
+use jari_core::{Body, Outcome, State, Time, checkpoint, invariants, step};
 use jari_journal::{Entry, VerifyError};
 use jari_node::snapshots::Snapshots;
 use jari_wire::{record, snapshot};
@@ -13,6 +14,11 @@ use jari_wire::{record, snapshot};
 use super::draw::hex;
 use crate::config::{Config, StreamConfig};
 use crate::home::Home;
+
+/// Checkpoints speak of the one before; a node that was silent for long, of an earlier one.
+const MARKS_MAX: usize = 1_024;
+/// Checkpoints that differ are told up to so many.
+const DIFFERING_SHOWN: usize = 20;
 
 /// What can be asked of a journal.
 #[derive(Subcommand)]
@@ -134,6 +140,11 @@ struct Replay {
     commands: u64,
     refusals: BTreeMap<&'static str, u64>,
     unreadable: Option<String>,
+    /// Digests of this replay's state at checkpoints, by position.
+    marks: BTreeMap<u64, u64>,
+    checkpoints_agree: u64,
+    /// Checkpoints that say something else; the first ones.
+    differing: Vec<String>,
 }
 
 impl Verify {
@@ -165,7 +176,12 @@ impl Verify {
             println!("  refused {reason:<22} {count}");
         }
         println!("state at      {} ms since 1970", data.time.0);
+        println!("rules         {} (this build knows {RULES_NEWEST})", data.rules);
         println!("bookings      {}", data.bookings.len());
+        println!("checkpoints   {} agree", replay.checkpoints_agree);
+        for differing in &replay.differing {
+            println!("  DIFFERS: {differing}: what the journal says comes to something else");
+        }
         println!("state hash    {}", hex(&snapshot::state_hash(data)));
         if let Err(violation) = invariants::check(data) {
             println!(
@@ -181,8 +197,7 @@ impl Verify {
     /// An empty state if the journal is whole, else the newest snapshot: it must reach back
     /// to the first record that is kept.
     fn replay_from(&self, first: u64) -> anyhow::Result<Replay> {
-        let mut replay =
-            Replay { state: State::new(), from: 0, commands: 0, refusals: BTreeMap::new(), unreadable: None };
+        let mut replay = Replay::new();
         if first > 1 {
             let newest = Snapshots::open(&self.dir.join("snapshots"))?.newest()?;
             let Some((meta, data)) = newest.filter(|(meta, _)| meta.position + 1 >= first) else {
@@ -202,6 +217,30 @@ impl Verify {
 }
 
 impl Replay {
+    fn new() -> Replay {
+        Replay {
+            state: State::new(),
+            from: 0,
+            commands: 0,
+            refusals: BTreeMap::new(),
+            unreadable: None,
+            marks: BTreeMap::new(),
+            checkpoints_agree: 0,
+            differing: Vec::new(),
+        }
+    }
+
+    /// Compares what a node said of its state with this replay.
+    fn compare(&mut self, node: u16, position: u64, theirs: u64) {
+        match self.marks.get(&position) {
+            Some(ours) if *ours == theirs => self.checkpoints_agree += 1,
+            Some(_) if self.differing.len() == DIFFERING_SHOWN => {}
+            Some(_) => self.differing.push(format!("node {node}, of its state after position {position}")),
+            // Before the snapshot that this replay began with.
+            None => {}
+        }
+    }
+
     fn take(&mut self, entry: &Entry<'_>, print: bool) {
         if entry.position.0 <= self.from || self.unreadable.is_some() {
             return;
@@ -214,14 +253,31 @@ impl Replay {
             }
         };
         self.state.advance(record.head.at);
-        let mut refused = 0_u64;
+        let (mut refused, mut marks) = (0_u64, false);
         for command in &record.commands {
+            if let Some(needs) = newer_needed(&self.state, command, RULES_NEWEST) {
+                self.unreadable = Some(format!(
+                    "record {} makes version {needs} of the rules count, and this build knows rules up to {RULES_NEWEST}",
+                    entry.position
+                ));
+                return;
+            }
+            if let Body::Checkpoint { position, digest } = command.body {
+                self.compare(record.head.node, position, digest);
+                marks = true;
+            }
             if let Outcome::Refused(refusal) = step(&mut self.state, command, record.head.at) {
                 refused += 1;
                 *self.refusals.entry(refusal.reason.code()).or_default() += 1;
             }
         }
         self.commands += record.commands.len() as u64;
+        if marks {
+            if self.marks.len() == MARKS_MAX {
+                self.marks.pop_first();
+            }
+            self.marks.insert(entry.position.0, checkpoint::digest(self.state.data()));
+        }
         if print {
             let Time(at) = record.head.at;
             println!(

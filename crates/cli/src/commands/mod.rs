@@ -11,5 +11,6 @@ pub mod health;
 pub mod import;
 pub mod journal;
 pub mod keys;
+pub mod rules;
 pub mod serve;
 pub mod staff;

@@ -118,6 +118,7 @@ fn answer(outcome: Outcome) -> String {
         Outcome::ClinicAdded { clinic } => format!("clinic C{}", clinic.0),
         Outcome::DeskAdded { desk } => format!("desk D{}", desk.0),
         Outcome::SlotsAdded { first, count } => format!("slots S{} {count}", first.0),
+        Outcome::Leased { until } => format!("leased until {}", show(until)),
     }
 }
 

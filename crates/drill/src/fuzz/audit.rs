@@ -3,7 +3,8 @@
 //! It must never take an answer for right because a node gave it. Start reading at
 //! [`World::audit_turn`].
 
-use jari_core::Outcome;
+use jari_core::ids::CommandId;
+use jari_core::{Body, Command, Outcome};
 use jari_node::TurnError;
 
 use super::auditor::{Promise, Violation, broken};
@@ -33,23 +34,24 @@ impl World {
             }
             self.nodes[node].flushed = position;
             if self.nodes[node].ear.heard().is_own(&payload) {
-                self.expect(position, batch, &mut next, &mut expected)?;
+                self.expect(node, position, batch, &mut next, &mut expected)?;
             }
         }
         for (number, (index, has)) in answers.iter().enumerate() {
             let envelope = &batch[*index];
-            let should = if envelope.is_unfit() { Some(*has) } else { expected[*index] };
+            let unfit = envelope.is_unfit(&self.nodes[node]);
+            let should = if unfit { Some(*has) } else { expected[*index] };
             if *index != number {
                 return broken(Promise::Lost, "answers in order", format!("answer {number} was for {index}"));
             }
-            if envelope.is_unfit() && has.refusal().is_none() {
+            if unfit && has.refusal().is_none() {
                 return broken(
                     Promise::Rules,
                     "unfit is refused",
                     format!("{:?} came to {has:?}", envelope.command),
                 );
             }
-            if !envelope.is_unfit() {
+            if !unfit {
                 self.auditor.answered(&envelope.command, *has, should)?;
             }
         }
@@ -63,6 +65,17 @@ impl World {
         }
         let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
         let (position, _) = engine.applied();
+        let rules = engine.read(|state| state.data().rules);
+        if rules > self.nodes[node].knows {
+            let words = format!(
+                "node {node} knows rules up to {}, and goes on under {rules}",
+                self.nodes[node].knows
+            );
+            return broken(Promise::Alone, "an old build stops", words);
+        }
+        if matches!(turned, Err(TurnError::Rules { .. })) {
+            return Ok(());
+        }
         if position.0 != self.nodes[node].flushed {
             let words = format!("node {node} applied {} of {}", position.0, self.nodes[node].flushed);
             return broken(Promise::Lost, "delivered is applied", words);
@@ -73,13 +86,18 @@ impl World {
     /// What the commands of one of the node's own records must be answered.
     fn expect(
         &self,
+        node: usize,
         position: u64,
         batch: &[Envelope],
         next: &mut usize,
         expected: &mut [Option<Outcome>],
     ) -> Result<(), Violation> {
         for (command, answer) in self.auditor.answers(position) {
-            while batch.get(*next).is_some_and(Envelope::is_unfit) {
+            // The engine itself makes an empty journal begin with the newest rules.
+            if matches!(command, Command { id: CommandId(0), body: Body::Upgrade { .. } }) {
+                continue;
+            }
+            while batch.get(*next).is_some_and(|envelope| envelope.is_unfit(&self.nodes[node])) {
                 *next += 1;
             }
             if batch.get(*next).is_none_or(|envelope| envelope.command != *command) {

@@ -76,6 +76,7 @@ fn promise_of(body: &Body) -> Promise {
         | Body::Reschedule { .. }
         | Body::CheckIn { .. } => Promise::Twice,
         Body::Join { .. } | Body::JoinAs { .. } | Body::Enter { .. } | Body::Leave { .. } => Promise::Order,
+        Body::TakeLease { .. } => Promise::Twice,
         Body::KeepContact { .. } | Body::DropContact { .. } => Promise::Lost,
         _ => Promise::Rules,
     }
@@ -122,6 +123,7 @@ fn kind_of(outcome: &Outcome) -> &'static str {
         Outcome::ClinicAdded { .. } => "clinic_added",
         Outcome::DeskAdded { .. } => "desk_added",
         Outcome::SlotsAdded { .. } => "slots_added",
+        Outcome::Leased { .. } => "leased",
     }
 }
 
@@ -142,6 +144,12 @@ impl Auditor {
     #[must_use]
     pub fn witness(&self) -> &State {
         &self.witness
+    }
+
+    /// Who holds the lease by the whole order: node, life, until when.
+    #[must_use]
+    pub fn lease(&self) -> Option<(u16, u32, u64)> {
+        self.model.lease
     }
 
     /// What was acknowledged to somebody.

@@ -4,7 +4,7 @@
 //! It must never take silence for an answer. Start reading at [`World::wake`].
 
 use jari_core::ids::CommandId;
-use jari_core::{Command, Outcome};
+use jari_core::{Command, Outcome, Reason};
 
 use super::auditor::Violation;
 use super::faults::Fault;
@@ -82,7 +82,9 @@ impl World {
             // No room: it comes again by itself.
             return Ok(());
         };
-        if !(Envelope { client, command: command.clone() }).is_unfit() {
+        // What a node refuses because of its build is no answer of the machine.
+        let by_node = outcome.refusal().is_some_and(|refusal| refusal.reason == Reason::RulesUnknown);
+        if !by_node && !(Envelope { client, command: command.clone() }).is_too_long() {
             self.auditor.heard(command, outcome)?;
         }
         if !waits {

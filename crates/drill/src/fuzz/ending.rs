@@ -63,6 +63,7 @@ impl World {
                 return broken(Promise::Alone, "everyone is answered", words);
             }
         }
+        self.check_sent()?;
         if self.plan.long_peace { self.lines_move() } else { Ok(()) }
     }
 

@@ -96,6 +96,10 @@ faults! {
     PowerCutAfterAck = "power cut between acknowledgement and own flush",
     /// A record of a newer format stops the node that meets it.
     NewerRecordNoticed = "record of a newer build noticed",
+    /// A node of an older build meets an upgrade of the rules and stops.
+    OldBuildStopped = "old build stopped at an upgrade of the rules",
+    /// A newer build takes the place of an older one.
+    BuildInstalled = "newer build installed",
 }
 
 /// How often each fault happened.

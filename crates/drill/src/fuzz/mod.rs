@@ -10,6 +10,7 @@
 
 mod audit;
 pub mod auditor;
+mod builds;
 mod clients;
 mod country;
 mod doom;

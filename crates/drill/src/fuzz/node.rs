@@ -8,12 +8,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jari_core::rules::RULES_FIRST;
 use jari_core::{Body, Command, Data, Outcome, Time};
 use jari_journal::{
     Chain, CrashFate, Disk, FaultyDisk, FileJournal, FileOptions, Journal, Position, Recovery,
     ReplicatedJournal, ReplicatedOptions, read_file, replace_file,
 };
-use jari_node::{Engine, EngineOptions, TurnError};
+use jari_node::{Engine, EngineOptions, RecoverError, TurnError};
 use jari_wire::snapshot::{self, SnapshotMeta};
 
 use super::auditor::{Auditor, Promise, Violation, broken};
@@ -42,9 +43,17 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Whether it is beyond what a record may carry: then the engine itself refuses it.
+    /// Whether the engine of a node refuses it without a record: it is beyond what one may carry,
+    /// or beyond the rules in force or those that the node's build knows.
     #[must_use]
-    pub fn is_unfit(&self) -> bool {
+    pub fn is_unfit(&self, node: &SimNode) -> bool {
+        let beyond = matches!(self.command.body, Body::Upgrade { rules } if rules > node.knows);
+        beyond || self.command.body.rules_min() > node.turned_under || self.is_too_long()
+    }
+
+    /// Whether no record can carry it.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
         matches!(&self.command.body, Body::KeepContact { sealed, .. } if sealed.len() > RECORD_TEXT_BYTES_MAX)
     }
 }
@@ -81,6 +90,10 @@ pub struct SimNode {
     pub fate: Option<(CrashFate, Fault)>,
     /// It will end after its next turn, before anyone is answered.
     pub mute: bool,
+    /// The newest rules that its build knows.
+    pub knows: u32,
+    /// The rules in force when its last turn began.
+    pub turned_under: u32,
 }
 
 /// What a start came to, with what was said.
@@ -91,12 +104,14 @@ pub enum Boot {
     Later(String),
     /// Never on this disk: it is damaged.
     Damaged(String),
+    /// Not with this build: these rules count.
+    TooOld(u32),
 }
 
 impl SimNode {
     /// A machine with an empty disk.
     #[must_use]
-    pub fn new(number: u16, seed: u64) -> SimNode {
+    pub fn new(number: u16, seed: u64, knows: u32) -> SimNode {
         SimNode {
             number,
             disk: FaultyDisk::new(seed),
@@ -113,6 +128,8 @@ impl SimNode {
             intact: None,
             fate: None,
             mute: false,
+            knows,
+            turned_under: RULES_FIRST,
         }
     }
 
@@ -150,9 +167,11 @@ impl SimNode {
         let tap = Tap { inner: journal, ear: ear.clone() };
         // A life of its own in a cluster, as the service draws one; alone, numbers go on.
         let life = if stream.is_some() { 1 + self.life } else { 0 };
-        let options = EngineOptions { node: self.number, life, record_bytes_max: plan.record_bytes_max };
+        let record_bytes_max = plan.record_bytes_max;
+        let options = EngineOptions { node: self.number, life, record_bytes_max, knows: self.knows };
         let (engine, recovered) = match Engine::recover(Box::new(tap), snapshot, options) {
             Ok(recovered) => recovered,
+            Err(RecoverError::Rules { needs, .. }) => return Ok(Boot::TooOld(needs)),
             Err(error) => return self.stopped(excused, &error.to_string()),
         };
         if recovered.snapshot > 0 {
@@ -327,6 +346,9 @@ impl SimNode {
         let now = Time(now.saturating_add_signed(self.skew_ms));
         let mut answers = Vec::with_capacity(commands.len());
         let engine = self.engine.as_mut().expect("only a running node has turns");
+        // An empty journal gets the newest rules before anything else.
+        let begins = engine.applied().0 == Position::ZERO;
+        self.turned_under = if begins { self.knows } else { engine.read(|state| state.data().rules) };
         let turned = engine.turn(commands, now, &mut |index, outcome| answers.push((index, outcome)));
         (turned, answers)
     }

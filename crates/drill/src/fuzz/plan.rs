@@ -69,9 +69,19 @@ pub struct Plan {
     pub check_all: bool,
     /// Whether the end is watched for long enough to see the lines move.
     pub long_peace: bool,
+    /// Some nodes, the first among them, are of a build that knows only the first rules.
+    pub old_builds: bool,
+    /// When the operator wants the next rules to count, where there are old builds.
+    pub upgrade_ms: u64,
 }
 
 impl Plan {
+    /// Whether every clock is right, but for hours in which nothing happens.
+    #[must_use]
+    pub fn clocks_are_right(&self) -> bool {
+        !self.troubles.contains(&Fault::ClockSkewed) && !self.troubles.contains(&Fault::ClockBack)
+    }
+
     /// The plan of a seed.
     pub fn draw(random: &mut Random) -> Plan {
         let network_is_bad = random.chance(0.6);
@@ -91,12 +101,15 @@ impl Plan {
         };
         let mut often = |most: f64| if network_is_bad { most * random.unit() } else { 0.0 };
         let (loss, repeat, delay) = (often(0.15), often(0.2), often(0.3));
+        let busy_ms = 40_000 + u64::from(random.below(50_000));
+        let old_builds = random.chance(0.35);
+        let upgrade_ms = (busy_ms as f64 * random.between(0.05, 0.7)) as u64;
         Plan {
             nodes: if cluster { 1 + random.below(5) as u16 } else { 1 },
             cluster,
             clients: 3 + random.below(4),
             people: 3 + random.below(7),
-            busy_ms: 40_000 + u64::from(random.below(50_000)),
+            busy_ms,
             pause_ms: random.between(80.0, 600.0),
             mischief_ms: random.between(600.0, 5_000.0),
             troubles,
@@ -109,6 +122,8 @@ impl Plan {
             record_bytes_max: 64 << random.below(11),
             check_all: random.chance(0.5),
             long_peace: random.chance(0.12),
+            old_builds,
+            upgrade_ms,
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Workload {
     past: Vec<Command>,
     slots: u32,
     rules_version: u32,
+    /// From when on the operator asks for newer rules of the service; none once they count.
+    upgrade_at: Option<u64>,
 }
 
 fn pick<T: Copy>(from: &[T], random: &mut Random) -> Option<T> {
@@ -67,6 +69,7 @@ impl Workload {
             past: Vec::new(),
             slots,
             rules_version: 1,
+            upgrade_at: plan.old_builds.then_some(START_MS + plan.upgrade_ms),
         }
     }
 
@@ -85,6 +88,7 @@ impl Workload {
                 self.tickets.retain(|known| *known != ticket);
                 self.tickets.push(ticket);
             }
+            (Body::Upgrade { .. }, Outcome::Done) => self.upgrade_at = None,
             (_, Outcome::SlotsAdded { first, count }) => self.slots = self.slots.max(first.0 + count),
             _ => {}
         }
@@ -97,10 +101,18 @@ impl Workload {
         {
             return self.remembered(body, random);
         }
+        if client == 0 && self.upgrade_at.is_some_and(|at| at <= now) && random.chance(0.3) {
+            return self.remembered(Body::Upgrade { rules: 2 }, random);
+        }
         if random.chance(0.05)
             && let Some(command) = self.repeat(random)
         {
             return command;
+        }
+        if random.chance(0.01) {
+            // Nodes ask only when it looks free to them; what the machine says to others shows so.
+            let body = Body::TakeLease { node: random.below(3) as u16, life: random.below(3) };
+            return self.remembered(body, random);
         }
         if random.chance(0.01) {
             let person = self.person(random).0;

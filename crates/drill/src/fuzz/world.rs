@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jari_core::ids::CommandId;
+use jari_core::rules::{RULES_FIRST, RULES_NEWEST};
 use jari_core::waiting_room::Phase;
 use jari_core::{Body, Command, Outcome};
 use jari_journal::{CrashFate, FaultyDisk};
 use jari_node::TurnError;
 
-use super::auditor::{Auditor, Violation};
+use super::auditor::{Auditor, Promise, Violation, broken};
 use super::clients::{Client, PATIENCE_MS};
 use super::country::{START_MS, seed_of};
 use super::doom::Doom;
@@ -52,6 +53,8 @@ pub enum Event {
     Tick(usize, u32),
     /// A record that was on its way reaches the stream.
     Arrives(usize, u32, u128, Vec<u8>),
+    /// A newer build is installed on a node, which is started anew for it.
+    Install(usize),
     /// Trouble.
     Mischief,
     /// A slow disk, a full disk, a wrong clock: over.
@@ -100,7 +103,12 @@ impl World {
         let plan = Plan::draw(&mut random);
         let mut wishes = Random::new(random.bits());
         let workload = Workload::draw(&plan, &mut wishes);
-        let nodes = (0..plan.nodes).map(|number| SimNode::new(number, random.bits())).collect();
+        let mut node = |number| {
+            let is_old = plan.old_builds && (number == 0 || random.chance(0.6));
+            let knows = if is_old { RULES_FIRST } else { RULES_NEWEST };
+            SimNode::new(number, random.bits(), knows)
+        };
+        let nodes = (0..plan.nodes).map(&mut node).collect();
         let stream = plan.cluster.then(|| SimStream::new(Random::new(random.bits())));
         let clients = (0..plan.clients).map(|_| Client::default()).collect();
         World {
@@ -140,6 +148,7 @@ impl World {
             self.after(1 + client as u64, Event::Wake(client, 0));
         }
         self.after(500, Event::Mischief);
+        self.plan_installations();
         let busy_ms = self.plan.busy_ms;
         self.run_until(busy_ms)?;
         if let Some(fault) = self.plan.doom {
@@ -216,6 +225,7 @@ impl World {
                 self.schedule_turn(node);
                 self.after(TICK_MS, Event::Tick(node, life));
             }
+            Event::Install(node) => self.install(node),
             Event::Mischief if self.troubled => return self.mischief(),
             Event::Relief(node, fault) => self.relieve(node, fault),
             Event::Arrives(node, life, key, bytes) => self.arrives_late(node, life, key, bytes),
@@ -262,6 +272,10 @@ impl World {
                 let fate = if cut { self.any_fate() } else { CrashFate::KeepAll };
                 self.crash(node, fate);
                 return Ok(());
+            }
+            Boot::TooOld(needs) => {
+                self.nodes[node].disk.power_off_after(None);
+                return self.too_old(node, needs);
             }
             Boot::Damaged(why) => {
                 self.note(2, node as u64, || format!("node {node} does not start: {why}"));
@@ -329,6 +343,7 @@ impl World {
         let waiting = self.nodes[node].mailbox.len().min(BATCH_MAX);
         let mut batch: Vec<Envelope> = self.nodes[node].mailbox.drain(..waiting).collect();
         batch.extend(self.draws_due(node));
+        batch.extend(self.duties(node)?);
         let commands: Vec<Command> = batch.iter().map(|envelope| envelope.command.clone()).collect();
         let (turned, answers) = self.nodes[node].turn(&commands, clock);
         self.hear_of_stream();
@@ -348,6 +363,10 @@ impl World {
                 for envelope in batch.iter().skip(answers.len()) {
                     self.send_answer(envelope.client, envelope.command.clone(), None);
                 }
+            }
+            Err(TurnError::Rules { needs, .. }) => return self.too_old(node, needs),
+            Err(error @ TurnError::Differs { .. }) => {
+                return broken(Promise::Lost, "checkpoints agree", error.to_string());
             }
             Err(error) => {
                 self.turn_failed(node, &error);

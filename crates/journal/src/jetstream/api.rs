@@ -138,6 +138,7 @@ pub(crate) fn stream_config(options: &JetStreamOptions, begin: Position) -> Valu
         "allow_direct": true,
         "deny_delete": true,
         "deny_purge": true,
+        "republish": { "src": options.subject, "dest": options.stored_subject(), "headers_only": true },
     });
     if begin > Position(1) {
         config["first_seq"] = json!(begin.0);

@@ -111,9 +111,24 @@ async fn begin(options: JetStreamOptions) -> Result<(Client, usize), ConnectErro
     let wanted = Wanted {
         name: &options.stream,
         make: options.create_at.map(|begin| stream_config(&options, begin)),
-        check: &|info| check::stream_settings(info, &options),
+        check: &|info| {
+            warn_of_silence(info, &options);
+            check::stream_settings(info, &options)
+        },
     };
     begin_with(&options, &wanted).await
+}
+
+/// A stream that was made by an older build does not tell of its records.
+fn warn_of_silence(info: &StreamInfo, options: &JetStreamOptions) {
+    let told_at = info.config.pointer("/republish/dest").and_then(Value::as_str);
+    if told_at != Some(&*options.stored_subject()) {
+        tracing::warn!(
+            stream = options.stream,
+            "the stream was made by an older build and does not tell of its records: other nodes are heard at \
+             ticks only, a few times a second; see docs/stream.md"
+        );
+    }
 }
 
 /// Logs in, finds or makes the stream that is wanted, and checks servers, clock and stream.

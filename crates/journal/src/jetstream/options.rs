@@ -72,6 +72,13 @@ pub struct JetStreamOptions {
 }
 
 impl JetStreamOptions {
+    /// Where the servers tell of each record that is stored, without its bytes: whoever listens
+    /// there fetches it. Not the records' own subject, which shows them before they are stored.
+    #[must_use]
+    pub fn stored_subject(&self) -> String {
+        format!("{}.stored", self.stream)
+    }
+
     /// Usual settings: three replicas, no limit of room, keys remembered for a quarter of
     /// an hour, five seconds of patience, clocks reported beyond one second and refused
     /// beyond ten; flushing checked by the same login.

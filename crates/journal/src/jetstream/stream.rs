@@ -12,7 +12,7 @@ use async_nats::{Client, HeaderMap, Message, Request, RequestErrorKind, StatusCo
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::contract::Position;
+use crate::contract::{Position, Told};
 use crate::jetstream::api::{Ack, OTHER_STREAM, batch_request};
 use crate::jetstream::connect::{chain, check_clock, end, header, next, stream_info};
 use crate::jetstream::options::JetStreamOptions;
@@ -209,6 +209,27 @@ impl Stream for JetStream {
                 tokio::time::sleep(options.patience / 50).await;
             }
         })
+    }
+
+    fn watch(&mut self, told: Told) {
+        let (client, subject) = (self.client.clone(), self.options.stored_subject());
+        let runtime = self.runtime.as_ref().expect("it is taken only when dropped");
+        runtime.spawn(async move {
+            // The client listens again by itself after an interruption; what was missed is heard
+            // of with the next record, or at the next tick.
+            let mut stored = match client.subscribe(subject).await {
+                Ok(stored) => stored,
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "records of other nodes are heard at ticks only");
+                    return;
+                }
+            };
+            while let Some(message) = next(&mut stored).await {
+                if let Ok(position) = position_of(&message) {
+                    told(position);
+                }
+            }
+        });
     }
 
     fn record_bytes_max(&self) -> usize {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::contract::Position;
+use crate::contract::{Position, Told};
 use crate::replicated::stream::{OfferError, Stream, TakeError};
 
 /// What becomes of an offer that is not acknowledged.
@@ -42,6 +42,7 @@ struct State {
     /// No call gets an answer.
     away: bool,
     offers: u64,
+    watchers: Vec<Told>,
 }
 
 impl FaultyStream {
@@ -59,6 +60,7 @@ impl FaultyStream {
             record_bytes_max,
             away: false,
             offers: 0,
+            watchers: Vec::new(),
         };
         FaultyStream { state: Arc::new(Mutex::new(state)) }
     }
@@ -143,6 +145,7 @@ impl State {
         self.last = self.last.next();
         self.records.insert(self.last.0, record);
         self.keys.insert(key, self.last);
+        self.watchers.iter().for_each(|told| told(self.last));
         self.last
     }
 }
@@ -202,6 +205,10 @@ impl Stream for FaultyStream {
     fn ends(&mut self, _at_least: Position) -> Result<(Position, Position), TakeError> {
         let state = self.lock();
         if state.away { Err(away()) } else { Ok((state.first, state.last)) }
+    }
+
+    fn watch(&mut self, told: Told) {
+        self.lock().watchers.push(told);
     }
 
     fn record_bytes_max(&self) -> usize {

@@ -4,8 +4,12 @@
 //! second record before the first one's place is known.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::contract::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
+use crate::contract::{
+    AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError, Told,
+};
 use crate::file::FileJournal;
 use crate::replicated::envelope::{self, ENVELOPE_BYTES};
 use crate::replicated::follow::{Chains, Fault, Follower};
@@ -41,6 +45,8 @@ pub struct ReplicatedJournal<S> {
     pub(crate) is_pending: bool,
     /// Records offered in this life.
     pub(crate) offered: u64,
+    /// The last position that the stream told of by itself.
+    pub(crate) told: Arc<AtomicU64>,
     pub(crate) broken: Option<String>,
 }
 
@@ -87,6 +93,7 @@ impl<S: Stream> ReplicatedJournal<S> {
     /// Brings the files up to where the own record stands, or to what there is.
     fn follow(&mut self, placed: Option<Position>, visit: &mut dyn FnMut(Entry<'_>)) -> Result<(), Fault> {
         let head = self.file.head().0;
+        let told = Position(self.told.load(Ordering::Acquire));
         let own = placed.map(|position| (position, &self.pending[..]));
         let mut follower = Follower { file: &mut self.file, chains: &mut self.chains, own, visit };
         match own {
@@ -99,7 +106,8 @@ impl<S: Stream> ReplicatedJournal<S> {
                 follower.flush()
             }
             Some((position, _)) => follower.take_upto(&mut self.stream, position, self.options.tries_max),
-            None => match follower.take_upto(&mut self.stream, head, 1) {
+            // What the stream told of is there, though a part of it that lags may not show it yet.
+            None => match follower.take_upto(&mut self.stream, head.max(told), 1) {
                 // Nobody waits for an answer; what others wrote comes when it can.
                 Err(Fault::Away(reason)) => {
                     tracing::warn!(%reason, "records of other nodes are not heard");
@@ -172,6 +180,15 @@ impl<S: Stream> Journal for ReplicatedJournal<S> {
     /// Removes from the node's own files only: what the stream keeps, other nodes need.
     fn release(&mut self, upto: Position) -> Result<(), ReleaseError> {
         self.file.release(upto)
+    }
+
+    fn watch(&mut self, told: Told) -> bool {
+        let last = Arc::clone(&self.told);
+        self.stream.watch(Arc::new(move |position| {
+            last.fetch_max(position.0, Ordering::Release);
+            told(position);
+        }));
+        true
     }
 
     fn record_bytes_max(&self) -> usize {

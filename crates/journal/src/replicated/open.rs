@@ -122,6 +122,7 @@ impl<S: Stream> ReplicatedJournal<S> {
             pending: Vec::new(),
             is_pending: false,
             offered: 0,
+            told: Arc::default(),
             broken: None,
         };
         Ok((journal, CaughtUp { files: recovery, records }))

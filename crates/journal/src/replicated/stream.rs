@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::contract::Position;
+use crate::contract::{Position, Told};
 
 /// One writer's way to a log that a service keeps: durable, totally ordered, gapless.
 ///
@@ -32,6 +32,12 @@ pub trait Stream: Send {
     /// A last position before `at_least`, which the caller knows was stored, is given only
     /// after looking again for a reasonable time: it means that the tail was lost.
     fn ends(&mut self, at_least: Position) -> Result<(Position, Position), TakeError>;
+
+    /// Asks to be told of records as they become final, each time with the last position known.
+    /// A hint: a service may miss some, or have no way to tell.
+    fn watch(&mut self, told: Told) {
+        drop(told);
+    }
 
     /// Largest record that `offer` takes, in bytes.
     fn record_bytes_max(&self) -> usize;

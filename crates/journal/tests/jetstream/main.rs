@@ -118,3 +118,41 @@ fn a_node_that_was_away_catches_up_over_several_batches() {
     let all: Vec<Vec<u8>> = [b"before".to_vec()].into_iter().chain((0..22).map(record)).collect();
     assert!(read(&back) == all, "every byte is there");
 }
+
+#[test]
+fn a_node_is_told_at_once_of_what_another_one_wrote() {
+    let cluster = servers::Cluster::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut here = open(cluster.options("jari"), &dir.path().join("here"));
+    let mut there = open(cluster.options("jari"), &dir.path().join("there"));
+    let (sender, told) = std::sync::mpsc::channel();
+    // Whoever was told enough no longer listens.
+    let tell = move |position| {
+        let _ = sender.send(position);
+    };
+    assert!(here.watch(std::sync::Arc::new(tell)));
+    // The subscription is on its way: what comes before it is not told of.
+    let mut number = 0;
+    let mut first = None;
+    while first.is_none() {
+        write(&mut there, format!("before {number}").as_bytes());
+        number += 1;
+        first = told.recv_timeout(std::time::Duration::from_millis(100)).ok();
+    }
+    let mut heard = Vec::new();
+    here.settle(&mut |entry| heard.push(entry.position)).expect("settles");
+    for number in 0..30 {
+        let record = format!("after {number}");
+        write(&mut there, record.as_bytes());
+        let head = there.head().0;
+        while told.recv().expect("it is told") < head {}
+        let mut delivered = Vec::new();
+        here.settle(&mut |entry| delivered.push(entry.payload.to_vec())).expect("settles");
+        assert_eq!(
+            delivered.last().map(Vec::as_slice),
+            Some(record.as_bytes()),
+            "what it was told of is there"
+        );
+    }
+    assert_eq!(here.head(), there.head());
+}

@@ -126,7 +126,7 @@ pub async fn confirm(
 ) -> Result<BookingView, Problem> {
     let body = Body::Confirm { booking, person: session.person };
     felt(site, submit(site, command_id(site, session, key), body)).await?;
-    self::booking(site, session, booking)
+    self::booking(site, session, booking).await
 }
 
 /// Gives a hold or booking back.
@@ -142,7 +142,7 @@ pub async fn cancel(
 ) -> Result<BookingView, Problem> {
     let body = Body::Cancel { booking, person: session.person };
     submit(site, command_id(site, session, key), body).await?;
-    self::booking(site, session, booking)
+    self::booking(site, session, booking).await
 }
 
 /// Moves a booking to another slot in one step: never without a place.
@@ -159,7 +159,7 @@ pub async fn reschedule(
 ) -> Result<BookingView, Problem> {
     let body = Body::Reschedule { booking, person: session.person, slot };
     submit(site, command_id(site, session, key), body).await?;
-    self::booking(site, session, booking)
+    self::booking(site, session, booking).await
 }
 
 /// A person's holds and bookings, newest first; at most 128.
@@ -171,19 +171,19 @@ pub fn my_bookings(site: &Site, session: &Session) -> Vec<BookingView> {
     })
 }
 
-/// One hold or booking of this person.
+/// One hold or booking of this person. One that another node has just made is waited for.
 ///
 /// # Errors
 ///
 /// `booking_unknown`, also for another person's: nobody learns that it exists.
-pub fn booking(site: &Site, session: &Session, id: BookingId) -> Result<BookingView, Problem> {
-    let found = site.node.read(|state| {
+pub async fn booking(site: &Site, session: &Session, id: BookingId) -> Result<BookingView, Problem> {
+    let found = site.node.find(|state| {
+        // One that is there and another person's does not become this person's by waiting.
         let data = state.data();
-        let booking =
-            data.bookings.get(u64::from(id.0)).filter(|booking| booking.person() == session.person)?;
-        view(site, data, id, booking)
+        let booking = data.bookings.get(u64::from(id.0))?;
+        Some((booking.person() == session.person).then(|| view(site, data, id, booking)).flatten())
     });
-    found.ok_or_else(unknown)
+    found.await.flatten().ok_or_else(unknown)
 }
 
 /// The booking of a public code, in any case and with or without the hyphen.

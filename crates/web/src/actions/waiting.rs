@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use jari_core::ids::{CommandId, RoomId, Serial};
 use jari_core::waiting_room::{Mark, Outlook};
-use jari_core::{Body, Outcome, Reason, Refusal, Time};
+use jari_core::{Body, Outcome, Reason, Refusal, State, Time};
 use jari_wire::token::{Pass, Session, Slip, Ticket, Untimely};
 
 use super::{submit, submit_plain};
@@ -212,12 +212,18 @@ fn slowed(site: &Site, room: RoomId, not_before: Time, reserved: bool) -> Result
     Ok(Joining::Slowed { slip: slip.seal(&site.keys), not_before })
 }
 
-/// Where a ticket is in line.
+/// Where a ticket is in line. One that another node has just given is waited for.
 ///
 /// # Errors
 ///
 /// `room_unknown` and `ticket_unknown`.
-pub fn place(site: &Site, ticket: &Ticket) -> Result<Place, Problem> {
+pub async fn place(site: &Site, ticket: &Ticket) -> Result<Place, Problem> {
+    let issued = |state: &State| {
+        let room = state.data().rooms.get(&ticket.room);
+        room.is_some_and(|room| ticket.serial.0 < room.issued).then_some(())
+    };
+    // If it is still unknown after that, what follows says what is.
+    let _ = site.node.find(issued).await;
     let views = site.node.views();
     let view = views.rooms.get(&ticket.room);
     let outlook = view.map(|view| view.outlook).unwrap_or_default();

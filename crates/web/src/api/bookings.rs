@@ -81,7 +81,7 @@ async fn show_booking(
     Citizen(session): Citizen,
     At(booking): At<u32>,
 ) -> Result<impl IntoResponse, Problem> {
-    booking::booking(&site, &session, BookingId(booking)).map(ok)
+    booking::booking(&site, &session, BookingId(booking)).await.map(ok)
 }
 
 /// One's booking by its public code.
@@ -92,7 +92,7 @@ async fn show_by_code(
     At(code): At<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = booking::by_code(&site, &code)?;
-    booking::booking(&site, &session, id).map(ok)
+    booking::booking(&site, &session, id).await.map(ok)
 }
 
 /// Turns a hold into a booking. The answer comes after it is durable.

@@ -18,13 +18,14 @@ use crate::site::Site;
 pub(super) mod campaigns;
 pub(super) mod directory;
 pub(super) mod rooms;
+pub(super) mod rules;
 
 pub(super) fn routes(tree: Tree) -> Tree {
     let tree = tree
         .post("/api/v1/operator/sessions", sign_in)
         .delete("/api/v1/operator/sessions", sign_out)
         .put("/api/v1/operator/password", set_password);
-    directory::routes(campaigns::routes(rooms::routes(tree)))
+    rules::routes(directory::routes(campaigns::routes(rooms::routes(tree))))
 }
 
 /// A reason, which everyone may read.

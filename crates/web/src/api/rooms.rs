@@ -161,7 +161,7 @@ async fn show_place(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let ticket = ticket_to_read(&site, &headers, RoomId(room))?;
-    waiting::place(&site, &ticket).map(ok)
+    waiting::place(&site, &ticket).await.map(ok)
 }
 
 /// Turns a called ticket into a pass, or finds the pass again.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::openapi::{self, Problems};
 use super::{Tree, ok};
+use crate::actions::operator::rules::RulesView;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -42,6 +43,8 @@ struct Ready {
     writes_in_flight: u32,
     /// Writes that may be in flight now.
     writes_max: u32,
+    /// The versions of the service's own rules.
+    rules: RulesView,
 }
 
 /// Ready: changes can be taken. 503 while stopping or while the disk is full.
@@ -61,6 +64,7 @@ async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, 
         time_ms: status.time.0,
         writes_in_flight: site.shed.in_flight(),
         writes_max: site.shed.limit(),
+        rules: RulesView { counts: status.rules, knows: status.rules_known },
     }))
 }
 

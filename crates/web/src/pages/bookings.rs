@@ -36,10 +36,10 @@ fn not_signed_in(caller: &Caller) -> Option<Response> {
     caller.session().is_none().then(|| see_other(&format!("/identify?next={}", encode_query(&caller.path))))
 }
 
-fn asked(caller: &Caller, code: &str) -> Result<Asked, Problem> {
+async fn asked(caller: &Caller, code: &str) -> Result<Asked, Problem> {
     let session = caller.session_required()?;
     let id = booking::by_code(&caller.site, code)?;
-    let view = booking::booking(&caller.site, &session, id)?;
+    let view = booking::booking(&caller.site, &session, id).await?;
     Ok(Asked { session, id, view })
 }
 
@@ -71,7 +71,7 @@ pub async fn get_hold(caller: Caller, Path(code): Path<String>) -> Result<Respon
     if let Some(elsewhere) = not_signed_in(&caller) {
         return Ok(elsewhere);
     }
-    let Asked { view, .. } = asked(&caller, &code)?;
+    let Asked { view, .. } = asked(&caller, &code).await?;
     if view.status != BookingStatus::Held {
         return Ok(see_other(&format!("/bookings/{}", view.code)));
     }
@@ -101,7 +101,7 @@ pub async fn confirm_hold(
     Form(form): Form<BookingForm>,
 ) -> Result<Response, Failed> {
     caller.check_form(&form.csrf)?;
-    let asked = asked(&caller, &code)?;
+    let asked = asked(&caller, &code).await?;
     let key = IdempotencyKey::parse(&form.key)?;
     let confirmed = booking::confirm(&caller.site, &asked.session, asked.id, &key).await;
     match confirmed {
@@ -123,7 +123,7 @@ pub async fn release_hold(
     Form(form): Form<BookingForm>,
 ) -> Result<Response, Failed> {
     caller.check_form(&form.csrf)?;
-    let asked = asked(&caller, &code)?;
+    let asked = asked(&caller, &code).await?;
     if asked.view.status == BookingStatus::Booked {
         // Two tabs: a booking is never cancelled by a button that spoke of a hold.
         return Ok(see_other(&format!("/bookings/{}", asked.view.code)));
@@ -178,7 +178,7 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
     if let Some(elsewhere) = not_signed_in(&caller) {
         return Ok(elsewhere);
     }
-    let Asked { view, .. } = asked(&caller, &code)?;
+    let Asked { view, .. } = asked(&caller, &code).await?;
     let (heading, lead) = match view.status {
         BookingStatus::Held => ("held-title", "held-lead"),
         BookingStatus::Booked => ("booked-title", "booked-lead"),
@@ -208,7 +208,7 @@ pub async fn get_cancel(caller: Caller, Path(code): Path<String>) -> Result<Resp
     if let Some(elsewhere) = not_signed_in(&caller) {
         return Ok(elsewhere);
     }
-    let Asked { view, .. } = asked(&caller, &code)?;
+    let Asked { view, .. } = asked(&caller, &code).await?;
     if view.status != BookingStatus::Booked {
         return Ok(see_other(&format!("/bookings/{}", view.code)));
     }
@@ -232,7 +232,7 @@ pub async fn cancel_booking(
     Form(form): Form<BookingForm>,
 ) -> Result<Response, Failed> {
     caller.check_form(&form.csrf)?;
-    let asked = asked(&caller, &code)?;
+    let asked = asked(&caller, &code).await?;
     let key = IdempotencyKey::parse(&form.key)?;
     match booking::cancel(&caller.site, &asked.session, asked.id, &key).await {
         Err(problem) if problem.code != "booking_cancelled" => Err(problem.into()),
@@ -249,7 +249,7 @@ pub async fn get_move(caller: Caller, Path(code): Path<String>) -> Result<Respon
     if let Some(elsewhere) = not_signed_in(&caller) {
         return Ok(elsewhere);
     }
-    let Asked { view, .. } = asked(&caller, &code)?;
+    let Asked { view, .. } = asked(&caller, &code).await?;
     if view.status != BookingStatus::Booked {
         return Ok(see_other(&format!("/bookings/{}", view.code)));
     }
@@ -267,7 +267,7 @@ pub async fn move_booking(
     Form(form): Form<SlotForm>,
 ) -> Result<Response, Failed> {
     caller.check_form(form.csrf())?;
-    let asked = asked(&caller, &code)?;
+    let asked = asked(&caller, &code).await?;
     let slot = SlotId(form.slot);
     match booking::reschedule(&caller.site, &asked.session, asked.id, slot, &form.key()?).await {
         Ok(view) => Ok(see_other(&format!("/bookings/{}", view.code))),

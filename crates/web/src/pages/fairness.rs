@@ -93,7 +93,7 @@ fn event_row(words: &Words, event: &EventView) -> views::Event {
         "room_created" | "room_scheduled" => format!("({})", words.when(Time(event.value))),
         "room_opened" | "quota_set" | "campaign_created" => words.n("event-value-count", event.value),
         "pace_set" => words.n("event-value-pace", event.value),
-        "rules_set" => words.n("event-value-version", event.value),
+        "rules_set" | "rules_upgraded" => words.n("event-value-version", event.value),
         _ => String::new(),
     };
     if !value.is_empty() {

@@ -33,9 +33,14 @@ pub async fn get_room(caller: Caller, Path(room): Path<u32>) -> Result<Response,
     let id = RoomId(room);
     let room = waiting::room(&caller.site, id)?;
     // A ticket of another room's life (a wiped demonstration) is as good as none.
-    let place = caller.ticket(id).and_then(|ticket| waiting::place(&caller.site, &ticket).ok());
+    let place = kept(&caller, id).await;
     let page = view(&caller, room, place)?;
     caller.page(&page, StatusCode::OK)
+}
+
+/// The place of the ticket that this device keeps, if it keeps one.
+async fn kept(caller: &Caller, room: RoomId) -> Option<Place> {
+    waiting::place(&caller.site, &caller.ticket(room)?).await.ok()
 }
 
 fn view(caller: &Caller, room: RoomDetails, place: Option<Place>) -> Result<views::Room, Problem> {
@@ -135,8 +140,7 @@ pub async fn join_room(
     caller.check_form(&form.csrf)?;
     let id = RoomId(room);
     // Pressing twice, or going back and pressing again, must not cost the better place.
-    let kept = caller.ticket(id).and_then(|ticket| waiting::place(&caller.site, &ticket).ok());
-    if kept.is_some_and(|place| !place.spent) {
+    if kept(&caller, id).await.is_some_and(|place| !place.spent) {
         return Ok(see_other(&format!("/rooms/{room}")));
     }
     let session = caller.session();

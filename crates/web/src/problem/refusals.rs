@@ -84,7 +84,12 @@ fn general(reason: Reason) -> Option<Words> {
         Reason::RulesUnknown => (
             CONFLICT,
             "Not the next version of the rules",
-            "This build does not know that version. Nothing was changed.",
+            "It is not the next version, or the build of this node does not know it. Nothing was changed.",
+        ),
+        Reason::LeaseHeld => (
+            CONFLICT,
+            "Another node performs the effects",
+            "Another node holds the lease for some seconds more. Nothing was changed.",
         ),
         _ => return None,
     })

@@ -56,9 +56,14 @@ impl TestSite {
     }
 
     pub async fn with(change: impl FnOnce(&mut SiteOptions)) -> TestSite {
+        TestSite::on(engine_alone(), change).await
+    }
+
+    /// A site on a node's engine. All of them have the same keys, and vaults of their own.
+    pub async fn on(engine: Engine, change: impl FnOnce(&mut SiteOptions)) -> TestSite {
         let directory = tempfile::tempdir().unwrap();
         let vault = Vault::open(&directory.path().join("vault.redb"), TestSite::keys()).unwrap();
-        TestSite::with_vault(vault, directory, change).await
+        TestSite::made_of(engine, vault, directory, change).await
     }
 
     /// The keys of every site here.
@@ -72,10 +77,17 @@ impl TestSite {
         directory: tempfile::TempDir,
         change: impl FnOnce(&mut SiteOptions),
     ) -> TestSite {
+        TestSite::made_of(engine_alone(), vault, directory, change).await
+    }
+
+    async fn made_of(
+        engine: Engine,
+        vault: Vault,
+        directory: tempfile::TempDir,
+        change: impl FnOnce(&mut SiteOptions),
+    ) -> TestSite {
         let keys = TestSite::keys();
         let clock = Arc::new(ManualClock::at(Time(START)));
-        let journal = MemoryJournal::new(MemoryOptions::default());
-        let (engine, _) = Engine::recover(Box::new(journal), None, EngineOptions::default()).unwrap();
         let options = NodeOptions { seeds: seed_source(keys.clone()), ..NodeOptions::default() };
         let node = Node::start(engine, clock.clone(), options).unwrap();
         let password = vault.first_run().await.unwrap().unwrap().password;
@@ -211,6 +223,16 @@ impl<'a> Actor<'a> {
         self.saying("authorization", format!("Bearer {}", token.into()))
     }
 
+    /// The token that it bears.
+    ///
+    /// # Panics
+    ///
+    /// If it bears none.
+    pub fn token(&self) -> &str {
+        let borne = self.headers.iter().find(|(name, _)| *name == "authorization");
+        borne.unwrap().1.strip_prefix("Bearer ").unwrap()
+    }
+
     pub fn keyed(&self, key: &str) -> Actor<'a> {
         self.saying("idempotency-key", key)
     }
@@ -300,4 +322,10 @@ impl std::fmt::Debug for Reply {
 /// A problem to compare with.
 pub fn problem(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
+}
+
+/// An engine on a journal of its own.
+fn engine_alone() -> Engine {
+    let journal = MemoryJournal::new(MemoryOptions::default());
+    Engine::recover(Box::new(journal), None, EngineOptions::default()).unwrap().0
 }

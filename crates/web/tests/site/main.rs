@@ -3,6 +3,7 @@
 
 mod abuse;
 mod booking;
+mod cluster;
 mod harness;
 mod identity;
 mod operator;

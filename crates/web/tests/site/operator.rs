@@ -67,6 +67,24 @@ async fn only_an_operator_changes_a_quota_and_everyone_sees_it() {
 }
 
 #[tokio::test]
+async fn an_operator_sees_which_rules_count_and_cannot_skip_one() {
+    let site = TestSite::new().await;
+    site.with_campaign(1).await;
+    let path = "/api/v1/operator/rules";
+    assert_eq!(site.nobody().get(path).await.problem(), problem(401, "staff_only"));
+    let operator = site.operator().await;
+    let rules = json!({"counts": 2, "knows": 2});
+    assert_eq!(operator.get(path).await.json(), rules);
+    for version in [0, 1, 2, 3, 9] {
+        let asked = json!({"rules": version});
+        assert_eq!(operator.post(path, &asked).await.problem(), problem(409, "rules_unknown"), "{version}");
+    }
+    assert_eq!(site.nobody().get("/readyz").await.json()["rules"], rules);
+    let events = site.nobody().get("/api/v1/events").await.json();
+    assert_eq!(events[0]["kind"], "rules_upgraded", "everyone may know which rules count: {events}");
+}
+
+#[tokio::test]
 async fn a_bulk_request_sent_again_adds_nothing_twice() {
     let site = TestSite::new().await;
     site.with_campaign(1).await;

@@ -1,6 +1,6 @@
 //! Snapshots: the whole state at one position of the journal.
 //!
-//! A snapshot is the eight bytes `JARISNAP`, the format version (1), and blocks:
+//! A snapshot is the eight bytes `JARISNAP`, the format version, and blocks:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -14,12 +14,15 @@
 //! | tag | section |
 //! |---|---|
 //! | 1 | head: the journal's position and hash chain |
-//! | 2-12 | the state: machine, rooms, campaigns, clinics, desks, slots, bookings, contacts, recent commands, effects, events |
+//! | 2-12 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers), rooms, campaigns, clinics, desks, slots, bookings, contacts, recent commands, effects, events |
 //! | 255 | end: the state hash |
 //!
 //! The state hash is the BLAKE3 of the hashes of the state's blocks, one after the
 //! other. Where blocks end is part of the format (after the element that reaches
 //! 1 MiB), so a state has one hash, on every node.
+//!
+//! Version 1 holds states under rules 1, version 2 those under later ones: until an upgrade
+//! counts, an older build reads what a newer one wrote.
 //!
 //! Writing and reading take one pass in a few MiB of memory beside the state itself.
 //! Reading must never hand out a state that differs from what was written; whether the
@@ -37,8 +40,8 @@ use jari_core::Data;
 use crate::codec::Fault;
 use blocks::{BlockReader, BlockWriter};
 
-/// The version that is written.
-pub const VERSION: u8 = 1;
+/// The newest version.
+pub const VERSION: u8 = 2;
 const MAGIC: [u8; 8] = *b"JARISNAP";
 
 /// What a snapshot says of itself.
@@ -129,7 +132,7 @@ impl Section {
 /// Whatever `out` answers.
 pub fn write(data: &Data, position: u64, chain: [u8; 32], out: &mut dyn Write) -> io::Result<SnapshotMeta> {
     out.write_all(&MAGIC)?;
-    out.write_all(&[VERSION])?;
+    out.write_all(&[sections::version_of(data)])?;
     let mut blocks = BlockWriter::new(out);
     blocks.section(Section::Head)?;
     blocks.element(&(position.to_le_bytes(), chain))?;
@@ -154,12 +157,12 @@ pub fn read(input: &mut dyn Read) -> Result<(SnapshotMeta, Data), SnapshotError>
     if start[..MAGIC.len()] != MAGIC || version == 0 {
         return Err(blocks.damaged(Fault::UnknownTag));
     }
-    if version != VERSION {
+    if version > VERSION {
         return Err(SnapshotError::Newer { version });
     }
     blocks.section(Section::Head)?;
     let (position, chain) = blocks.element::<([u8; 8], [u8; 32])>()?;
-    let data = sections::read(&mut blocks)?;
+    let data = sections::read(version, &mut blocks)?;
     blocks.section(Section::End)?;
     let state_hash = blocks.element::<[u8; 32]>()?;
     if state_hash != blocks.state_hash() {

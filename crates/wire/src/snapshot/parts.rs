@@ -7,6 +7,7 @@
 use jari_core::booking::{Booking, BookingState, Campaign, Clinic, Desk, Slot, Supply};
 use jari_core::effect::{Effect, EffectKind};
 use jari_core::ids::{ChannelId, CommandId, DeskId, Serial, SlotId, VaccineId};
+use jari_core::lease::Lease;
 use jari_core::outcome::{Outcome, Reason, Refusal};
 use jari_core::recent::Recent;
 use jari_core::state::{Contact, Event, EventKind};
@@ -31,6 +32,7 @@ shapes! {
     Effect { kind, booking, person }
     Event { at, kind, subject, value, reason }
     Refusal { reason, detail }
+    Lease { node, life, until }
 }
 
 /// Enums whose numbers core keeps stable: one byte.
@@ -59,7 +61,7 @@ numbered! {
     EventKind {
         RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet
         CampaignCreated RulesSet WindowsSet QuotaSet CampaignPaused CampaignResumed CampaignClosed
-        CapacitySet WithdrawnSet VaccineQuotaSet
+        CapacitySet WithdrawnSet VaccineQuotaSet RulesUpgraded
     }
 }
 
@@ -116,6 +118,7 @@ outcomes! {
     9 ClinicAdded { clinic }
     10 DeskAdded { desk }
     11 SlotsAdded { first, count }
+    12 Leased { until }
 }
 
 impl Wire for Recent {

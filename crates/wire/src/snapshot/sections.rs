@@ -7,6 +7,8 @@ use jari_core::Data;
 use jari_core::booking::Campaign;
 use jari_core::chunked::Chunked;
 use jari_core::ids::CampaignId;
+use jari_core::lease::Lease;
+use jari_core::rules::RULES_LEASES;
 use jari_core::time::Time;
 
 use super::blocks::{BlockReader, BlockWriter};
@@ -31,9 +33,15 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         recent,
         effects,
         events,
+        lease,
+        answers,
     } = data;
     out.section(Section::Machine)?;
     out.element(&(*rules, *time))?;
+    if version_of(data) >= LEASES {
+        out.element(&(lease.is_some(), lease.unwrap_or(NOBODY)))?;
+        out.element(&answers.to_le_bytes())?;
+    }
     out.section(Section::Rooms)?;
     rooms::write(rooms, out)?;
     out.section(Section::Campaigns)?;
@@ -60,9 +68,15 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
     write_queue(events, out)
 }
 
-pub(super) fn read(from: &mut BlockReader<'_>) -> Result<Data, SnapshotError> {
+/// Reads the sections of a snapshot of this format version.
+pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, SnapshotError> {
     from.section(Section::Machine)?;
     let (rules, time) = from.element::<(u32, Time)>()?;
+    // One state has one encoding: its rules say which version it must have.
+    if version_for(rules) != version {
+        return Err(from.damaged(Fault::NotCanonical));
+    }
+    let (lease, answers) = if version >= LEASES { read_lease(from)? } else { (None, 0) };
     from.section(Section::Rooms)?;
     let rooms = rooms::read(from)?;
     from.section(Section::Campaigns)?;
@@ -96,7 +110,33 @@ pub(super) fn read(from: &mut BlockReader<'_>) -> Result<Data, SnapshotError> {
         recent,
         effects,
         events,
+        lease,
+        answers,
     })
+}
+
+/// The first version that has the lease and the running number of answers.
+const LEASES: u8 = 2;
+/// Stands where there is no lease.
+const NOBODY: Lease = Lease { node: 0, life: 0, until: Time(0) };
+
+/// The version that a state is written in: the oldest that holds all of it. So a build that
+/// knows only the rules in force reads what a newer one wrote, and both have one state hash.
+pub(super) fn version_of(data: &Data) -> u8 {
+    version_for(data.rules)
+}
+
+fn version_for(rules: u32) -> u8 {
+    if rules < RULES_LEASES { 1 } else { LEASES }
+}
+
+fn read_lease(from: &mut BlockReader<'_>) -> Result<(Option<Lease>, u64), SnapshotError> {
+    let (held, lease) = from.element::<(bool, Lease)>()?;
+    let answers = from.element::<[u8; 8]>()?;
+    if !held && lease != NOBODY {
+        return Err(from.damaged(Fault::NotCanonical));
+    }
+    Ok((held.then_some(lease), u64::from_le_bytes(answers)))
 }
 
 fn read_campaigns(from: &mut BlockReader<'_>) -> Result<BTreeMap<CampaignId, Campaign>, SnapshotError> {

@@ -61,7 +61,9 @@ pub fn records() -> Vec<(String, Vec<Command>)> {
     let mut records: Vec<(String, Vec<Command>)> = vec![("tick".into(), Vec::new())];
     let commands = samples::commands();
     records.push(("all".into(), commands.iter().map(|(_, command)| command.clone()).collect()));
-    records.extend(commands.into_iter().map(|(name, command)| (name.into(), vec![command])));
+    let later = samples::commands_of_rules_2();
+    let single = commands.into_iter().chain(later);
+    records.extend(single.map(|(name, command)| (name.into(), vec![command])));
     records
 }
 
@@ -78,15 +80,17 @@ fn golden_records_are_written_and_read_as_ever() {
 }
 
 #[test]
-fn golden_snapshot_is_written_and_read_as_ever() {
-    let data = samples::data(5);
-    let mut bytes = Vec::new();
-    let meta = snapshot::write(&data, 77, [3; 32], &mut bytes).unwrap();
-    check("snapshot-v1.hex", &to_hex(&bytes));
-    let golden = from_hex(&fs::read_to_string(path("snapshot-v1.hex")).unwrap());
-    let (read_meta, read_data) = snapshot::read(&mut &golden[..]).unwrap();
-    assert_eq!(read_meta, meta);
-    assert_eq!(read_data, data);
+fn golden_snapshots_are_written_and_read_as_ever() {
+    let versions = [("snapshot-v1.hex", samples::data(5)), ("snapshot-v2.hex", samples::data_of_rules_2(5))];
+    for (name, data) in versions {
+        let mut bytes = Vec::new();
+        let meta = snapshot::write(&data, 77, [3; 32], &mut bytes).unwrap();
+        check(name, &to_hex(&bytes));
+        let golden = from_hex(&fs::read_to_string(path(name)).unwrap());
+        let (read_meta, read_data) = snapshot::read(&mut &golden[..]).unwrap();
+        assert_eq!(read_meta, meta);
+        assert_eq!(read_data, data);
+    }
 }
 
 #[test]
@@ -141,4 +145,6 @@ fn digests_of_commands_are_as_ever() {
         format!("{name} {:016x}\n", jari_core::recent::digest(&command.body))
     };
     check("digests-v1.txt", &samples::commands().into_iter().map(digest_of).collect::<String>());
+    let later = samples::commands_of_rules_2();
+    check("digests-v1-rules-2.txt", &later.into_iter().map(digest_of).collect::<String>());
 }

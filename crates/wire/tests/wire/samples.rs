@@ -13,6 +13,7 @@ use jari_core::ids::{
     BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
     VaccineId,
 };
+use jari_core::lease::Lease;
 use jari_core::outcome::{Outcome, Reason};
 use jari_core::recent::Recent;
 use jari_core::state::{Contact, Event, EventKind};
@@ -126,6 +127,18 @@ pub fn commands() -> Vec<(&'static str, Command)> {
         ("keep-contact", Body::KeepContact { person, sealed: Box::from([1_u8, 2, 255]) }),
         ("drop-contact", Body::DropContact { person }),
     ];
+    with_ids(bodies)
+}
+
+/// One command of every kind that came with rules 2, by name.
+pub fn commands_of_rules_2() -> Vec<(&'static str, Command)> {
+    with_ids(vec![
+        ("take-lease", Body::TakeLease { node: 258, life: 70_000 }),
+        ("checkpoint", Body::Checkpoint { position: 1 << 40, digest: u64::MAX / 3 }),
+    ])
+}
+
+fn with_ids(bodies: Vec<(&'static str, Body)>) -> Vec<(&'static str, Command)> {
     // Every second command has an id.
     let ids = [CommandId(0), CommandId(u128::MAX / 3)];
     let named = bodies.into_iter().zip(ids.into_iter().cycle());
@@ -243,7 +256,22 @@ fn booking(number: u32, state: BookingState) -> Booking {
     }
 }
 
-/// A state with something in every field, and `bookings` bookings. It need not keep
+/// The same under rules 2, with what they brought.
+pub fn data_of_rules_2(bookings: u32) -> Data {
+    let mut data = data(bookings);
+    data.rules = 2;
+    data.lease = Some(Lease { node: 258, life: 70_000, until: Time(AT.0 + 6_000) });
+    data.answers = u64::MAX / 3;
+    let leased = [Outcome::Leased { until: AT }, Outcome::refused_with(Reason::LeaseHeld, 1 << 48)];
+    for (number, outcome) in (0..).zip(leased) {
+        data.recent.push(Recent { id: CommandId(1_000 + number), digest: 1, outcome });
+    }
+    let reason = Box::from("");
+    data.events.push(Event { at: AT, kind: EventKind::RulesUpgraded, subject: 0, value: 2, reason });
+    data
+}
+
+/// A state with something in every field of rules 1, and `bookings` bookings. It need not keep
 /// core's invariants: bytes don't ask.
 pub fn data(bookings: u32) -> Data {
     let supply = Supply { capacity: 6, held: 1, booked: 2, used: 1, withdrawn: 1 };
@@ -292,5 +320,7 @@ pub fn data(bookings: u32) -> Data {
         ),
         effects: queue(1_023, effects.map(|kind| Effect { kind, booking: BookingId(1), person: PERSON })),
         events: queue(5, EVENT_KINDS.map(event)),
+        lease: None,
+        answers: 0,
     }
 }

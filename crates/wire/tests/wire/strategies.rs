@@ -161,6 +161,8 @@ fn room_kinds() -> Vec<BoxedStrategy<Body>> {
     vec![
         kind(long(), |_, rules| Body::Upgrade { rules }),
         kind(wide(), |_, upto| Body::AckEffects { upto }),
+        kind((any::<u16>(), long()), |_, (node, life)| Body::TakeLease { node, life }),
+        kind((wide(), wide()), |_, (position, digest)| Body::Checkpoint { position, digest }),
         kind(room_config(), |Ids { room, .. }, config| Body::CreateRoom { room, config }),
         kind((time(), text()), |Ids { room, .. }, (opens_at, reason)| Body::ScheduleRoom {
             room,

@@ -32,7 +32,9 @@ impl Model {
     pub fn compare(&self, state: &State) -> Result<(), String> {
         let data = state.data();
         same("the time", 0_u64, data.time.0, self.now)?;
-        same("rules version", 0_u64, data.rules, 1)?;
+        same("rules version", 0_u64, data.rules, 1 + self.upgrades)?;
+        let lease = data.lease.map(|lease| (lease.node, lease.life, lease.until.0));
+        same("lease", 0_u64, lease, self.lease)?;
         same("clinics", 0_u64, data.clinics.len(), self.clinics.len())?;
         for (number, (clinic, config)) in (0_u64..).zip(data.clinics.iter().zip(&self.clinics)) {
             same("clinic", number, &clinic.config, config)?;

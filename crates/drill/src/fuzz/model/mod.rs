@@ -62,6 +62,10 @@ pub struct Model {
     pub effects_done: usize,
     /// Everything told to the public.
     pub events: Vec<Event>,
+    /// How often newer rules began to count: the first rules were those of version 1.
+    pub upgrades: u32,
+    /// Who holds the lease: node, life, until when.
+    pub lease: Option<(u16, u32, u64)>,
 }
 
 /// A campaign.
@@ -166,8 +170,10 @@ impl Model {
 
     fn decide(&mut self, body: &Body) -> Verdict {
         match body {
-            // There is one version of the rules so far, and every node is born with it.
-            Body::Upgrade { .. } => no(Reason::RulesUnknown),
+            Body::Upgrade { rules } => self.upgrade(*rules),
+            Body::TakeLease { node, life } => self.take_lease(*node, *life),
+            // It changes nothing; whether nodes agree is for them, and for the hashes.
+            Body::Checkpoint { .. } => Ok(Outcome::Done),
             Body::AckEffects { upto } => {
                 let upto = usize::try_from(*upto).unwrap_or(usize::MAX).min(self.effects.len());
                 self.effects_done = self.effects_done.max(upto);
@@ -203,6 +209,32 @@ impl Model {
             Body::JoinAs { room, person } => self.join_as(*room, *person),
             Body::Leave { room, serial } => self.leave(*room, *serial),
             body => self.operate(body),
+        }
+    }
+
+    /// There are two versions of the rules so far.
+    fn upgrade(&mut self, rules: u32) -> Verdict {
+        if rules != 2 || self.upgrades != 0 {
+            return no(Reason::RulesUnknown);
+        }
+        self.upgrades = 1;
+        self.publish(EventKind::RulesUpgraded, 0, 2, "");
+        Ok(Outcome::Done)
+    }
+
+    /// One holder at a time, for six seconds after it last asked.
+    fn take_lease(&mut self, node: u16, life: u32) -> Verdict {
+        if self.upgrades == 0 {
+            return no(Reason::RulesUnknown);
+        }
+        match self.lease {
+            Some((holder, its_life, until)) if until > self.now && (holder, its_life) != (node, life) => {
+                no_with(Reason::LeaseHeld, u64::from(holder) << 48 | until)
+            }
+            _ => {
+                self.lease = Some((node, life, self.now + 6_000));
+                Ok(Outcome::Leased { until: Time(self.now + 6_000) })
+            }
         }
     }
 

@@ -189,12 +189,12 @@ pub async fn set_withdrawn(
 /// # Errors
 ///
 /// `booking_unknown`.
-pub fn find_booking(site: &Site, _staff: &StaffSession, id: BookingId) -> Result<BookingView, Problem> {
-    let found = site.node.read(|state| {
+pub async fn find_booking(site: &Site, _staff: &StaffSession, id: BookingId) -> Result<BookingView, Problem> {
+    let found = site.node.find(|state| {
         let booking = state.data().bookings.get(u64::from(id.0))?;
         view(site, state.data(), id, booking)
     });
-    found.ok_or_else(unknown)
+    found.await.ok_or_else(unknown)
 }
 
 /// The person came and got the dose.
@@ -209,7 +209,7 @@ pub async fn check_in(
     key: Option<&IdempotencyKey>,
 ) -> Result<BookingView, Problem> {
     operate(site, staff, key, Body::CheckIn { booking }).await?;
-    find_booking(site, staff, booking)
+    find_booking(site, staff, booking).await
 }
 
 impl NewClinic {

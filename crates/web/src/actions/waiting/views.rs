@@ -266,5 +266,6 @@ pub(super) fn event_kind(kind: EventKind) -> &'static str {
         EventKind::CapacitySet => "capacity_set",
         EventKind::WithdrawnSet => "withdrawn_set",
         EventKind::VaccineQuotaSet => "vaccine_quota_set",
+        EventKind::RulesUpgraded => "rules_upgraded",
     }
 }

@@ -163,7 +163,7 @@ async fn find_booking(
     At(booking): At<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = number_or_code(&site, &booking)?;
-    operator::find_booking(&site, &staff, id).map(ok)
+    operator::find_booking(&site, &staff, id).await.map(ok)
 }
 
 /// The person came and got the dose.

@@ -1,0 +1,65 @@
+//! Which rules count: the versions of [`step`](crate::step), and the way from one to the next.
+//!
+//! | version | what it brought |
+//! |---|---|
+//! | 1 | everything before there were versions |
+//! | 2 | [`Body::TakeLease`]: effects are performed by one node at a time; [`Body::Checkpoint`]: nodes compare their states |
+//!
+//! A state begins with version 1, whichever build makes it, and a journaled
+//! [`Body::Upgrade`] makes the next version count from the next command on. So a journal
+//! means the same to every build that knows its rules.
+//!
+//! It must never guess at a version that this build does not know: [`newer_needed`] finds
+//! the command that would bring one, and whoever applies commands asks it first and stops.
+
+use crate::command::{Body, Command};
+use crate::outcome::{Outcome, Reason};
+use crate::state::{Data, EventKind, State};
+
+/// The version that every state begins with.
+pub const RULES_FIRST: u32 = 1;
+/// The version that brought leases and checkpoints.
+pub const RULES_LEASES: u32 = 2;
+/// The newest version of the rules that this build knows.
+pub const RULES_NEWEST: u32 = 2;
+
+impl Body {
+    /// The first version of the rules under which this may be written into a journal. A
+    /// build that knows no such version could not read the record.
+    #[must_use]
+    pub const fn rules_min(&self) -> u32 {
+        match self {
+            Body::TakeLease { .. } | Body::Checkpoint { .. } => RULES_LEASES,
+            _ => RULES_FIRST,
+        }
+    }
+}
+
+/// The version that would count after `command`, if a build that knows rules up to `knows`
+/// does not know it: the command must not be applied, nor any after it.
+///
+/// # Panics
+///
+/// If `knows` is more than this build knows.
+#[must_use]
+pub fn newer_needed(state: &State, command: &Command, knows: u32) -> Option<u32> {
+    assert!(knows <= RULES_NEWEST, "nobody knows more than this build does");
+    let Body::Upgrade { rules } = command.body else { return None };
+    let counts = is_next(&state.data, rules) && !state.remembers(command.id);
+    (counts && rules > knows).then_some(rules)
+}
+
+fn is_next(data: &Data, rules: u32) -> bool {
+    data.rules.checked_add(1) == Some(rules)
+}
+
+/// Checks: is it the next version.
+pub(crate) fn upgrade(data: &mut Data, rules: u32) -> Outcome {
+    if !is_next(data, rules) {
+        return Outcome::refused(Reason::RulesUnknown);
+    }
+    assert!(rules <= RULES_NEWEST, "whoever applies commands asks `newer_needed` first");
+    data.rules = rules;
+    data.publish(EventKind::RulesUpgraded, 0, u64::from(rules), "");
+    Outcome::Done
+}
