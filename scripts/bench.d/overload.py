@@ -1,4 +1,4 @@
-"""B6: ten times as many people as the service can carry.
+"""B6 and B6S: ten times as many people as the service can carry, and far more connections.
 
 People come by themselves, each over a connection of their own, join the line and leave
 when they are not served within a second and a half. Latencies count from the instant at which a
@@ -14,8 +14,8 @@ import resource
 import statistics
 from pathlib import Path
 
-from over_http import JOIN, busy
-from peers import Jari
+from over_http import CONNECTIONS, JOIN, booking_steps, busy
+from peers import Empty, Jari
 from stage import Missed
 
 # The least that the kernel takes is a millisecond a slice.
@@ -109,6 +109,45 @@ def measure(run, book, jari, quota):
     book.add("B6 p99 of the served / at the highest rate carried", statistics.median(p99),
              statistics.median(p99_carried), ratio, "<= 2", ratio <= 2, "ms", ratio_min=round(min(rounds), 2),
              ratio_max=round(max(rounds), 2), notes=[f"{carried_rate:,.0f} people/s are carried: 97 % or more served"])
+
+
+def stay(run, book):
+    """The same promise where people do not come anew: hold and confirm in a closed loop, over far more
+    connections than are of use, each of them always with a request under way."""
+    crowds = [400, 800] if run.tiny else [2_000, 6_000]
+    visits = 20_000 if run.tiny else 200_000
+    people = visits * run.rounds * (len(crowds) + 1)
+    jari, empty = Jari(run, "stay", bookings=people, people=people), Empty(run)
+    slots, first = jari.facts["slots"], iter(range(0, people, visits))
+    steps = booking_steps(True)
+    alike = [{**step, "path": step["path"].replace("$captured", "1234567"), "capture": None, "status": 200} for step in steps]
+    nothing = run.scenario("stay-nothing", alike, slots=[0, slots], lines=str(jari.sessions))
+    reports = {connections: [] for connections in [CONNECTIONS, *crowds]}
+    bare = {connections: [] for connections in reports}
+    for _ in range(run.rounds):
+        for connections in reports:
+            scenario = run.scenario("stay", steps, slots=[0, slots], first=next(first), lines=str(jari.sessions))
+            report = run.profiled(f"B6S-{connections}", lambda: run.load(jari.address, scenario, connections))
+            if set(report["statuses"]) - {"200", "201", "503"}:
+                raise Missed(f"B6S: answers {report['statuses']}")
+            reports[connections].append(report)
+            bare[connections].append(run.load(empty.address, nothing, connections)["requests_per_s"])
+    served = {connections: [report["requests_per_s"] for report in rounds] for connections, rounds in reports.items()}
+    slowest = {connections: [report["latency"]["p99_us"] / 1000 for report in rounds] for connections, rounds in reports.items()}
+    for connections in crowds:
+        last = reports[connections][-1]
+        loss = statistics.median(bare[connections]) / statistics.median(bare[CONNECTIONS])
+        book.ratio(f"B6S hold + confirm over {connections:,} connections that stay / over {CONNECTIONS}", served[connections],
+                   served[CONNECTIONS], 0.95, "requests/s",
+                   [f"answers {last['statuses']}; busy cores (server/generator) {busy(last)}",
+                    f"the empty handler keeps {loss:.2f} of its own"])
+        rounds = [one / other for one, other in zip(slowest[connections], slowest[CONNECTIONS])]
+        ratio = statistics.median(rounds)
+        book.add(f"B6S p99 of a booking over {connections:,} connections that stay / over {CONNECTIONS}",
+                 statistics.median(slowest[connections]), statistics.median(slowest[CONNECTIONS]), ratio, "<= 2", ratio <= 2,
+                 "ms", ratio_min=round(min(rounds), 2), ratio_max=round(max(rounds), 2))
+    for process in (jari.process, empty.process):
+        run.stop(process)
 
 
 def find_peak(run, at):
