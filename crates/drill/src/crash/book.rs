@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::time::Instant;
+
 use crate::live::{
     api,
     auditor::{Faults, Ledger},
@@ -79,6 +81,8 @@ pub struct Person {
     pub ticket: Option<(Arc<str>, u32)>,
     /// A pass was given.
     pub entered: bool,
+    /// When they first asked for a number, and when they were let in.
+    pub came: (Option<Instant>, Option<Instant>),
     /// Their contact.
     pub contact: Contact,
     /// Places by number: slot and what became of it.
@@ -166,9 +170,11 @@ impl Book {
     }
 
     /// A ticket of the room bound to people was given, or found again.
-    pub fn ticket(&mut self, person: u32, serial: u32, ticket: Arc<str>) {
+    pub fn ticket(&mut self, person: u32, serial: u32, ticket: Arc<str>, asked_at: Instant) {
         self.ledger.ticket(person, serial, &ticket, (0, 0));
-        self.person(person).ticket = Some((ticket, serial));
+        let record = self.person(person);
+        record.ticket = Some((ticket, serial));
+        record.came.0.get_or_insert(asked_at);
     }
 
     /// A ticket of the other room was given.
@@ -206,7 +212,10 @@ impl Book {
                 }
             }
             Some(Asked::Forget) => record.contact = Contact::Forgotten,
-            Some(Asked::Enter) => record.entered = true,
+            Some(Asked::Enter) => {
+                record.entered = true;
+                record.came.1.get_or_insert_with(Instant::now);
+            }
             None => {}
         }
     }
