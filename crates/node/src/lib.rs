@@ -15,6 +15,7 @@ pub mod clock;
 pub mod engine;
 pub mod node;
 pub mod snapshots;
+mod stall;
 pub mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -26,12 +26,15 @@ use crate::batch::{Reply, Request, Waiting, answer, batch_of};
 use crate::clock::Clock;
 use crate::engine::{Engine, TurnError};
 use crate::snapshots::Snapshots;
+use crate::stall::Stall;
 use crate::views::{Publisher, Views};
 
 /// A node that has seen no record for so long appends an empty one.
 const TICK: Duration = Duration::from_millis(250);
 /// Turns begin this far apart under load: a thousand flushes a second.
 const TURN_APART: Duration = Duration::from_millis(1);
+/// When the journal does not answer: come back after so long.
+const STALLED_RETRY_MS: u32 = 2_000;
 /// Views are published this often at the most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
@@ -47,6 +50,8 @@ pub struct NodeOptions {
     pub batch_max: usize,
     /// A snapshot is taken after so many commands.
     pub snapshot_every_commands: u64,
+    /// A turn that takes longer than this keeps nobody waiting any more: they are told to come back.
+    pub stalled_after: Duration,
     /// Where snapshots are kept; none are taken without it.
     pub snapshots: Option<Snapshots>,
     /// Finds the seeds of lobbies.
@@ -59,6 +64,7 @@ impl Default for NodeOptions {
             mailbox_max: 16_384,
             batch_max: 8_192,
             snapshot_every_commands: 2_000_000,
+            stalled_after: Duration::from_secs(2),
             snapshots: None,
             seeds: Arc::new(|_, _| None),
         }
@@ -80,6 +86,13 @@ pub enum Rejected {
         /// When.
         retry_after_ms: u32,
     },
+    /// The journal keeps everyone waiting; reads go on, and writes will when it answers. What was
+    /// asked may still come to be.
+    #[error("the journal does not answer; try again in {retry_after_ms} ms")]
+    Stalled {
+        /// When.
+        retry_after_ms: u32,
+    },
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
@@ -96,6 +109,8 @@ pub struct Status {
     pub waiting_max: usize,
     /// Whether the journal's disk is full.
     pub disk_full: bool,
+    /// Whether the journal keeps everyone waiting.
+    pub stalled: bool,
     /// Whether the node has stopped or is stopping.
     pub stopped: bool,
     /// The last instant stamped: how old the answers are.
@@ -110,6 +125,7 @@ struct Shared {
     position: AtomicU64,
     time: AtomicU64,
     disk_full: AtomicBool,
+    stall: Stall,
     stopped: watch::Sender<bool>,
     /// Microseconds that a request spent in the loop lately: the base of retry hints.
     turn_us: AtomicU64,
@@ -148,6 +164,7 @@ impl Node {
             position: AtomicU64::new(engine.applied().0.0),
             time: AtomicU64::new(engine.read(|state| state.data().time.0)),
             disk_full: AtomicBool::new(false),
+            stall: Stall::new(options.stalled_after),
             stopped: watch::Sender::new(false),
             turn_us: AtomicU64::new(500),
             mailbox_max: options.mailbox_max,
@@ -192,7 +209,7 @@ async fn tick(handle: Handle) {
     let mut stopped = handle.shared.stopped.subscribe();
     loop {
         tokio::select! {
-            _ = interval.tick() => {}
+            _ = interval.tick() => handle.shared.stall.look(),
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         let idle_ms = handle.now().since_ms(Time(handle.shared.time.load(Ordering::Relaxed)));
@@ -225,9 +242,18 @@ impl Handle {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Rejected> {
+        let stalled = Rejected::Stalled { retry_after_ms: STALLED_RETRY_MS };
+        if self.shared.stall.is_stalled() {
+            counter!("jari_rejected_total", "why" => "stalled").increment(1);
+            return Err(stalled);
+        }
         let (reply, answer) = oneshot::channel();
         match self.mailbox.try_send(request(reply)) {
-            Ok(()) => answer.await.unwrap_or(Err(Rejected::Stopping)),
+            Ok(()) => tokio::select! {
+                biased;
+                answer = answer => answer.unwrap_or(Err(Rejected::Stopping)),
+                () = self.shared.stall.begins() => Err(stalled),
+            },
             Err(mpsc::error::TrySendError::Full(_)) => {
                 counter!("jari_rejected_total", "why" => "full").increment(1);
                 Err(Rejected::Full { retry_after_ms: self.retry_after_ms() })
@@ -265,6 +291,7 @@ impl Handle {
             waiting: self.shared.mailbox_max - self.mailbox.capacity(),
             waiting_max: self.shared.mailbox_max,
             disk_full: self.shared.disk_full.load(Ordering::Relaxed),
+            stalled: self.shared.stall.is_stalled(),
             stopped: self.mailbox.is_closed() || *self.shared.stopped.borrow(),
             time: Time(self.shared.time.load(Ordering::Relaxed)),
         }
@@ -344,7 +371,9 @@ impl Loop {
         let started = Instant::now();
         let now = self.shared.clock.now();
         let mut outcomes = Vec::with_capacity(commands.len());
+        self.shared.stall.begin();
         let turned = self.engine.turn(&commands, now, &mut |_, outcome| outcomes.push(outcome));
+        self.shared.stall.end();
         match turned {
             Ok(()) | Err(TurnError::Full) => {}
             Err(error) => {

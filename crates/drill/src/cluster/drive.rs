@@ -234,9 +234,12 @@ impl<'a> Drive<'a> {
             for node in 0..EACH {
                 positions.push(watch::position_of(node).await);
             }
-            let goal = *furthest.get_or_insert(positions.iter().flatten().max().copied().unwrap_or(0));
-            if goal > 0 && positions.iter().all(|position| position.is_some_and(|position| position >= goal))
-            {
+            // A node that has just come up does not show its position at once.
+            if positions.iter().all(Option::is_some) {
+                furthest = furthest.or(positions.iter().flatten().max().copied());
+            }
+            let goal = furthest.unwrap_or(u64::MAX);
+            if positions.iter().all(|position| position.is_some_and(|position| position >= goal)) {
                 return;
             }
             if Instant::now() > deadline {

@@ -84,5 +84,8 @@ pub fn run(options: &ClusterOptions) -> anyhow::Result<Report> {
     if outcome.injections.is_empty() && outcome.stayed_down.is_none() {
         bail!("no fault was done");
     }
+    let details = options.logs.join("faults.txt");
+    fs::write(&details, summary::details(&outcome))
+        .with_context(|| format!("cannot write {}", details.display()))?;
     Ok(summary::report(options, &started_at, &outcome))
 }

@@ -271,7 +271,9 @@ fn server_config(number: usize, dir: &Path) -> String {
     format!(
         "server_name: {name}\nlisten: \"{address}:{STREAM_PORT}\"\nhttp: \"{address}:{MONITOR_PORT}\"\n\
          max_payload: 1MB\njetstream {{ store_dir: {:?}, max_file_store: 4GB, sync_interval: always }}\n\
-         cluster {{ name: jari, listen: \"{address}:{ROUTE_PORT}\", routes: [{}] }}\n\
+         ping_interval: \"2s\"\nping_max: 2\n\
+         cluster {{ name: jari, listen: \"{address}:{ROUTE_PORT}\", ping_interval: \"2s\", ping_max: 2, \
+         routes: [{}] }}\n\
          accounts {{\n  SYS {{ users: [{{ user: system, password: {PASSWORD} }}] }}\n  \
          JARI {{ jetstream: enabled, users: [{{ user: jari, password: {PASSWORD} }}] }}\n}}\n\
          system_account: SYS\n",

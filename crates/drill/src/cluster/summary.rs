@@ -42,6 +42,50 @@ pub fn report(options: &ClusterOptions, started_at: &str, outcome: &Outcome) -> 
     }
 }
 
+/// What was seen of each fault, in words: for whoever wants to know why a verdict is as it is.
+pub fn details(outcome: &Outcome) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for injection in &outcome.injections {
+        let (from, to) = injection.at;
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(
+            text,
+            "{} ({}), from {:.1} s to {:.1} s, {} requests answered",
+            injection.fault.name(),
+            injection.fault.words(),
+            from.as_secs_f64(),
+            to.as_secs_f64(),
+            injection.answered
+        );
+        for evidence in &injection.evidence {
+            let _ =
+                writeln!(text, "  {} {}", if evidence.bites { "seen:" } else { "NOT SEEN:" }, evidence.seen);
+        }
+        if let Some(elected_in) = injection.elected_in {
+            let _ = writeln!(text, "  another leader after {} ms", elected_in.as_millis());
+        }
+        for refused in &injection.refused {
+            let (node, after_ms) = (refused.node + 1, refused.after.as_millis());
+            let reads = if refused.reads { "could be read" } else { "could not be read" };
+            let _ =
+                writeln!(text, "  node {node} {reads}, and said {:?} after {after_ms} ms", refused.answer);
+        }
+        for end in &injection.own_ends {
+            let _ =
+                writeln!(text, "  {} ended by itself (up: {}): {}", end.machine.name(), end.was_up, end.said);
+        }
+        let word =
+            |time: &Option<Duration>| time.map_or("never".into(), |time| format!("{} ms", time.as_millis()));
+        let back: Vec<String> = injection.back_in.iter().map(word).collect();
+        let _ = writeln!(text, "  first write through nodes 1 to 3 after {}", back.join(", "));
+    }
+    for end in &outcome.own_ends {
+        let _ = writeln!(text, "between faults {} ended by itself: {}", end.machine.name(), end.said);
+    }
+    text
+}
+
 /// A count that is shown: key, value, unit, note, place among the headlines.
 type Count = (&'static str, u64, &'static str, &'static str, u8);
 

@@ -61,8 +61,13 @@ pub async fn leader() -> Option<usize> {
     (0..EACH).find(|server| votes[*server] * 2 > EACH)
 }
 
-/// The position that a node has applied; nothing if it does not answer.
+/// The position that a node has applied; nothing if it does not answer. While it is ready it says so
+/// itself; while it is not, its metrics show where it was when it last had time to publish them.
 pub async fn position_of(node: usize) -> Option<u64> {
+    if let Some(body) = fetch(service_of(node), "/readyz").await {
+        let ready: Value = serde_json::from_slice(&body).ok()?;
+        return ready.get("position")?.as_u64();
+    }
     let body = fetch(service_of(node), "/metrics").await?;
     read_position(std::str::from_utf8(&body).ok()?)
 }

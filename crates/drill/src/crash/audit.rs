@@ -168,9 +168,8 @@ fn questions(scene: &Scene, node: usize, reach: Reach, found: &mut Found) -> Vec
     for person in chosen {
         all.extend([What::Ticket(person), What::Bookings(person)]);
         // A contact can be read where its key lies.
-        all.extend(
-            scene.nodes.home_of(person).is_none_or(|home| home == node).then_some(What::Contact(person)),
-        );
+        let home = book.people.get(&person).and_then(|record| record.home);
+        all.extend(home.is_none_or(|home| home == node).then_some(What::Contact(person)));
     }
     all.extend(book.some_answers(reach.repeats).into_iter().map(What::Again));
     drop(book);

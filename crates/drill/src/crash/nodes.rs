@@ -80,10 +80,14 @@ impl Nodes {
         &self.all[node].target
     }
 
-    /// The node at which a person signs in, if that has to be the same one each time.
-    pub fn home_of(&self, person: u32) -> Option<usize> {
-        let sticks = SIGN_IN_STICKS && self.len() > 1;
-        sticks.then(|| person as usize % self.len())
+    /// Whether a person has to stay with the node at which they signed in.
+    pub fn sign_in_sticks(&self) -> bool {
+        SIGN_IN_STICKS && self.len() > 1
+    }
+
+    /// Whether a node has not failed to answer a moment ago.
+    pub fn answers(&self, node: usize) -> bool {
+        *lock(&self.all[node].shunned_until) <= Instant::now()
     }
 
     /// Requests that are out at a node.
@@ -97,10 +101,8 @@ impl Nodes {
     }
 
     /// Any node, of those that answer if there are such.
-    fn any(&self, random: &mut Random) -> usize {
-        let now = Instant::now();
-        let answer = |node: &usize| *lock(&self.all[*node].shunned_until) <= now;
-        let answering: Vec<usize> = (0..self.len()).filter(answer).collect();
+    pub fn any(&self, random: &mut Random) -> usize {
+        let answering: Vec<usize> = (0..self.len()).filter(|node| self.answers(*node)).collect();
         if answering.is_empty() { random.below(self.len()) } else { answering[random.below(answering.len())] }
     }
 }
@@ -111,13 +113,19 @@ pub struct Caller {
     nodes: Nodes,
     connections: Vec<Connection>,
     random: Random,
+    asked: usize,
 }
 
 impl Caller {
     /// Nothing is connected yet.
     pub fn new(nodes: Nodes, random: Random) -> Self {
         let connections = nodes.all.iter().map(|node| Connection::new(node.target.clone())).collect();
-        Self { nodes, connections, random }
+        Self { nodes, connections, random, asked: 0 }
+    }
+
+    /// The node that was asked last.
+    pub fn asked(&self) -> usize {
+        self.asked
     }
 
     /// Sends a request to one node, or to any, and waits for its answer.
@@ -127,6 +135,7 @@ impl Caller {
     /// Why there is no answer.
     pub async fn send(&mut self, node: Option<usize>, request: &[u8]) -> Result<Answer, HttpError> {
         let at = node.unwrap_or_else(|| self.nodes.any(&mut self.random));
+        self.asked = at;
         let (node, sent_at) = (&self.nodes.all[at], Instant::now());
         node.out.fetch_add(1, Ordering::Relaxed);
         let sent = self.connections[at].send(request, self.nodes.patience).await;

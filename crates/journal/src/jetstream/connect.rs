@@ -16,6 +16,10 @@ use crate::jetstream::check::{self, SettingsError};
 use crate::jetstream::options::{Flush, JetStreamOptions, Login};
 use crate::jetstream::stream::{JetStream, wait_for};
 
+/// A connection on which nothing comes back is given up after three of these: a server whose machine or
+/// network is gone says no goodbye.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
 /// Why the stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -109,8 +113,8 @@ async fn begin(options: JetStreamOptions) -> Result<(Client, usize), ConnectErro
 async fn log_in(options: &JetStreamOptions, login: &Login) -> Result<Client, ConnectError> {
     let mut connect = ConnectOptions::new()
         .name("jari")
-        .ping_interval(Duration::from_secs(5))
-        .connection_timeout(options.patience)
+        .ping_interval(PING_EVERY)
+        .connection_timeout(options.try_patience)
         .request_timeout(Some(options.patience))
         .max_reconnects(None)
         .reconnect_delay_callback(|tries| Duration::from_millis(if tries < 2 { 0 } else { 200 }))

@@ -80,6 +80,14 @@ impl JetStream {
         wait_for(self.runtime.as_ref().expect("it is taken only when dropped"), work)
     }
 
+    /// A server that is cut off from the others keeps its connections and answers nothing: after a
+    /// try without an answer another one is looked for. It may be the same one again, by chance.
+    fn look_elsewhere(&self) {
+        let client = self.client.clone();
+        // If the client is gone the next try says so.
+        let _ = self.wait_for(async move { client.force_reconnect().await });
+    }
+
     /// Every few seconds, before a record is offered: a clock that has gone astray must not
     /// stamp any more.
     fn compare_clocks(&mut self) -> Result<(), OfferError> {
@@ -113,8 +121,9 @@ impl Stream for JetStream {
         headers.insert("Nats-Msg-Id", format!("{key:032x}"));
         headers.insert("Nats-Expected-Stream", self.options.stream.as_str());
         let request = Request::new().headers(headers).payload(record.to_vec().into());
+        let request = request.timeout(Some(self.options.try_patience));
         let (client, options) = (self.client.clone(), self.options.clone());
-        self.wait_for(async move {
+        let offered = self.wait_for(async move {
             let began = Instant::now();
             let offered = publish(&client, &options, request).await;
             if matches!(offered, Err(OfferError::Unknown { .. })) {
@@ -122,7 +131,11 @@ impl Stream for JetStream {
                 tokio::time::sleep_until(began + options.patience / 10).await;
             }
             offered
-        })
+        });
+        if matches!(offered, Err(OfferError::Unknown { .. })) {
+            self.look_elsewhere();
+        }
+        offered
     }
 
     fn take(
@@ -144,6 +157,9 @@ impl Stream for JetStream {
                 }
                 batch
             });
+            if batch.is_err() {
+                self.look_elsewhere();
+            }
             let batch = batch.map_err(|reason| TakeError::Away { reason })?;
             for Taken { position, message } in &batch.records {
                 if reached == after && *position > reached.next() {
@@ -256,7 +272,7 @@ async fn fetch(client: &Client, options: &JetStreamOptions, from: Position) -> R
     asked.map_err(|error| chain(&error))?;
     let mut records = Vec::new();
     loop {
-        let answer = tokio::time::timeout(options.patience, next(&mut answers)).await;
+        let answer = tokio::time::timeout(options.try_patience, next(&mut answers)).await;
         let message = answer.map_err(|_| "no answer in time".to_string())?;
         let message = message.ok_or("the connection was closed")?;
         match message.status.map(|status| status.as_u16()) {
