@@ -28,7 +28,7 @@ use super::{
     nodes::Nodes,
     plant::copy_dir,
     rounds::{ready, stage, verify_journal},
-    visitor::{REQUEST_TIME_MAX as CROWD_PATIENCE, Scene, visit},
+    visitor::{Scene, visit},
 };
 use crate::live::{
     api::{self, Request},
@@ -213,7 +213,7 @@ async fn try_means(
         service_options.through = mounted(&dir.join("data"));
     }
     let mut service = spawn_blocking(move || Service::start(service_options)).await??;
-    let nodes = Nodes::new(vec![Target::new(service.address)], CROWD_PATIENCE);
+    let nodes = Nodes::alone(Target::new(service.address));
     let (scene, desks, _operator) = stage(options.seed, nodes, secret, &service.password).await?;
     let scene = Arc::new(scene);
     let room = Room::new(means, &service);

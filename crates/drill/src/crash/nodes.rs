@@ -21,6 +21,8 @@ use crate::live::{
 
 /// A node that did not answer is asked last for so long.
 const SHUNNED_FOR: Duration = Duration::from_millis(1_500);
+/// How long a person waits before they press again, where there is no other node to go to.
+const PATIENCE_ALONE: Duration = Duration::from_secs(20);
 /// Exchanges that broke off, kept for each node.
 const CUT_OFF_MAX: usize = 1_000;
 
@@ -63,6 +65,11 @@ impl Nodes {
             cut_off: Mutex::default(),
         };
         Self { all: targets.into_iter().map(node).collect(), patience }
+    }
+
+    /// The one node of a service that has no other: whoever waits for it has nowhere else to go.
+    pub fn alone(target: Target) -> Self {
+        Self::new(vec![target], PATIENCE_ALONE)
     }
 
     /// How many there are.

@@ -28,7 +28,7 @@ use super::{
     plan::{Moment, Plan},
     plant::Cutting,
     torn::tear,
-    visitor::{REQUEST_TIME_MAX, Scene, visit},
+    visitor::{Scene, visit},
 };
 use crate::live::{
     api::Request,
@@ -131,7 +131,7 @@ impl<'a> Rounds<'a> {
         };
         let service = spawn_blocking(move || Service::start(service_options)).await??;
         let target = Target::new(service.address);
-        let nodes = Nodes::new(vec![target], REQUEST_TIME_MAX);
+        let nodes = Nodes::alone(target);
         let (scene, desks, operator) = stage(options.seed, nodes, secret, &service.password).await?;
         Ok(Self {
             options,

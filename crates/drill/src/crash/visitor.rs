@@ -26,8 +26,6 @@ use crate::live::{
     http::Answer,
 };
 
-/// How long a person waits before they press again, where there is no other node to go to.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
 /// A turn is asked for so often; then the visitor leaves without one.
 const ENTER_TRIES_MAX: u32 = 200;
 /// Full slots that a visitor tries.

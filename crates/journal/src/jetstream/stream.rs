@@ -44,6 +44,17 @@ struct Taken {
     message: Message,
 }
 
+/// Records that were left out between others. Answers come as messages of their own: one is lost when
+/// the connection behind it breaks, here or between two servers, and the next ones arrive over another.
+/// So a hole is asked about again; only one that stays is a gap.
+#[derive(Copy, Clone)]
+struct Hole {
+    /// The last record before it.
+    after: Position,
+    /// When it was first seen.
+    since: Instant,
+}
+
 /// What one question for records gave.
 struct Batch {
     records: Vec<Taken>,
@@ -146,6 +157,7 @@ impl Stream for JetStream {
     ) -> Result<(), TakeError> {
         let deadline = Instant::now() + self.options.patience;
         let mut reached = after;
+        let mut hole: Option<Hole> = None;
         loop {
             let (client, options) = (self.client.clone(), self.options.clone());
             let batch = self.wait_for(async move {
@@ -161,15 +173,30 @@ impl Stream for JetStream {
                 self.look_elsewhere();
             }
             let batch = batch.map_err(|reason| TakeError::Away { reason })?;
+            let mut asks_again = false;
             for Taken { position, message } in &batch.records {
-                if reached == after && *position > reached.next() {
-                    self.check_released(after)?;
+                if *position > reached.next() {
+                    if reached == after {
+                        self.check_released(after)?;
+                    }
+                    let seen = hole.filter(|hole| hole.after == reached);
+                    let seen = seen.unwrap_or(Hole { after: reached, since: Instant::now() });
+                    hole = Some(seen);
+                    asks_again = seen.since.elapsed() < self.options.patience;
+                    if asks_again {
+                        break;
+                    }
                 }
                 if visit(*position, &message.payload).is_break() {
                     return Ok(());
                 }
-                // A gap is for the caller to judge; here it must not be asked for twice.
+                // A gap that stays is for the caller to judge; here it must not be asked for twice.
                 reached = *position;
+            }
+            if asks_again {
+                let pause = self.options.patience / 50;
+                self.wait_for(async move { tokio::time::sleep(pause).await });
+                continue;
             }
             if batch.more > 0 && !batch.records.is_empty() {
                 continue;
