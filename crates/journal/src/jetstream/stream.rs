@@ -112,6 +112,10 @@ impl JetStream {
         let Ok(info) = self.wait_for(async move { stream_info(&client, &stream).await }) else {
             return Ok(());
         };
+        // Nor does a server that knows of no leader and says so without a stamp.
+        if !info.tells_time() {
+            return Ok(());
+        }
         check_clock(&self.options, &info, asked)
             .map_err(|error| OfferError::Broken { reason: error.to_string() })
     }
