@@ -115,7 +115,8 @@ async fn log_in(options: &JetStreamOptions, login: &Login) -> Result<Client, Con
         .name("jari")
         .ping_interval(PING_EVERY)
         .connection_timeout(options.try_patience)
-        .request_timeout(Some(options.patience))
+        // While nobody leads nobody answers: whoever asks seldom hears late that there is a leader.
+        .request_timeout(Some(options.try_patience))
         .max_reconnects(None)
         .reconnect_delay_callback(|tries| Duration::from_millis(if tries < 2 { 0 } else { 200 }))
         .event_callback(|event| async move {
