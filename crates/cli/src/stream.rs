@@ -24,10 +24,10 @@ use crate::table::VaultTable;
 
 /// The largest record a node writes: a full batch and one command beyond it.
 const RECORD_BYTES_NEEDED: usize = 400 * 1024;
-/// An offer, and every question, is tried so often. The shortest try lasts half a second,
-/// the longest five: the writer waits through an outage of half a minute to five minutes,
-/// while everybody may read, before the process ends.
-const TRIES_MAX: u32 = 60;
+/// An offer, and every question, is tried so often. The shortest try lasts half a second, the longest
+/// two: the writer waits through an outage of two to eight minutes, while everybody may read and
+/// writes are refused, before the process ends.
+const TRIES_MAX: u32 = 240;
 /// Longer than all tries together, with room for a slow restart of the servers.
 const KEYS_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 

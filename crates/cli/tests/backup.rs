@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jari_drill::crash::book::{Kept, Person};
+use jari_drill::crash::nodes::Nodes;
 use jari_drill::crash::rounds::{ready, stage, verify_journal};
 use jari_drill::crash::visitor::{Scene, visit};
 use jari_drill::live::api::{self, Request};
@@ -67,7 +68,7 @@ async fn ask(connection: &mut Connection, request: Request) -> Answer {
 /// Lets the crowd get so many answers more; asks the service meanwhile, as its operator would.
 async fn until_answered(scene: &Scene, more: u64) {
     let wanted = scene.gate.counted().answered + more;
-    let mut connection = Connection::new(scene.target.clone());
+    let mut connection = Connection::new(scene.nodes.target(0).clone());
     while scene.gate.counted().answered < wanted {
         ask(&mut connection, api::now(scene.rooms.0)).await;
     }
@@ -164,8 +165,8 @@ async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it(
     let dir = tempfile::tempdir().unwrap();
     let mut service = start(dir.path(), LIVELY);
     let password = service.password.clone();
-    let target = Target::new(service.address);
-    let (scene, _, _) = stage(SEED, target, SECRET.into(), &password).await.unwrap();
+    let nodes = Nodes::alone(Target::new(service.address));
+    let (scene, _, _) = stage(SEED, nodes, SECRET.into(), &password).await.unwrap();
     let scene = Arc::new(scene);
     let mut crowd = JoinSet::new();
     for number in 0..CONNECTIONS {
@@ -174,7 +175,7 @@ async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it(
     scene.gate.open();
     until_answered(&scene, 6_000).await;
 
-    let mut connection = Connection::new(scene.target.clone());
+    let mut connection = Connection::new(scene.nodes.target(0).clone());
     let serials = in_line(&mut connection).await;
     let before = known(&scene);
     let answered = scene.gate.counted().answered;
@@ -200,14 +201,14 @@ async fn a_backup_taken_under_load_restores_all_that_was_acknowledged_before_it(
 
     service.moves_to(restored).unwrap();
     service.restart().unwrap();
-    scene.target.moved_to(service.address);
-    ready(&scene.target).await.unwrap();
-    let mut connection = Connection::new(scene.target.clone());
+    scene.nodes.target(0).moved_to(service.address);
+    ready(scene.nodes.target(0)).await.unwrap();
+    let mut connection = Connection::new(scene.nodes.target(0).clone());
     assert_eq!(in_line(&mut connection).await, serials, "who waits is found again in the line");
     check_tokens(&mut connection, &before, &after).await;
     let places = check_people(&mut connection, &before, &after).await;
     assert!(places > 500, "{places} places were looked for");
-    Operator::sign_in(&scene.target, &password, SEED).await.expect("the staff came back, too");
+    Operator::sign_in(scene.nodes.target(0), &password, SEED).await.expect("the staff came back, too");
     service.kill().unwrap();
 }
 

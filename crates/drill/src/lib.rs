@@ -10,6 +10,7 @@
 //! clusters by the thousand.
 
 pub mod auditor;
+pub mod cluster;
 pub mod crash;
 pub mod fuzz;
 pub mod history;

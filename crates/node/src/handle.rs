@@ -15,10 +15,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::batch::{Reply, Request};
 use crate::clock::Clock;
 use crate::duty::Identity;
+use crate::stall::Stall;
 use crate::views::Views;
 
 /// A node that has seen no record for so long appends an empty one.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
+/// When the journal does not answer: come back after so long.
+const STALLED_RETRY_MS: u32 = 2_000;
 /// How long a read waits for records of other nodes before it says that something is unknown.
 const HEAR_MORE: Duration = Duration::from_millis(300);
 
@@ -34,6 +37,13 @@ pub enum Rejected {
     /// The disk is full; reads go on, and writes will when there is room.
     #[error("the journal's disk is full; try again in {retry_after_ms} ms")]
     DiskFull {
+        /// When.
+        retry_after_ms: u32,
+    },
+    /// The journal keeps everyone waiting; reads go on, and writes will when it answers. What was
+    /// asked may still come to be.
+    #[error("the journal does not answer; try again in {retry_after_ms} ms")]
+    Stalled {
         /// When.
         retry_after_ms: u32,
     },
@@ -53,6 +63,8 @@ pub struct Status {
     pub waiting_max: usize,
     /// Whether the journal's disk is full.
     pub disk_full: bool,
+    /// Whether the journal keeps everyone waiting.
+    pub stalled: bool,
     /// Whether the node has stopped or is stopping.
     pub stopped: bool,
     /// The last instant stamped: how old the answers are.
@@ -71,6 +83,7 @@ pub(crate) struct Shared {
     pub position: AtomicU64,
     pub time: AtomicU64,
     pub disk_full: AtomicBool,
+    pub stall: Stall,
     pub stopped: watch::Sender<bool>,
     /// Microseconds that a request spent in the loop lately: the base of retry hints.
     pub turn_us: AtomicU64,
@@ -153,9 +166,20 @@ impl Handle {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Rejected> {
+        let stalled = Rejected::Stalled { retry_after_ms: STALLED_RETRY_MS };
+        if self.shared.stall.is_stalled() {
+            counter!("jari_rejected_total", "why" => "stalled").increment(1);
+            return Err(stalled);
+        }
         let (reply, answer) = oneshot::channel();
         match self.mailbox.try_send(request(reply)) {
-            Ok(()) => answer.await.unwrap_or(Err(Rejected::Stopping)),
+            // A disk of one's own either answers or has failed; watching it would cost every request.
+            Ok(()) if !self.shared.follows => answer.await.unwrap_or(Err(Rejected::Stopping)),
+            Ok(()) => tokio::select! {
+                biased;
+                answer = answer => answer.unwrap_or(Err(Rejected::Stopping)),
+                () = self.shared.stall.begins() => Err(stalled),
+            },
             Err(mpsc::error::TrySendError::Full(_)) => {
                 counter!("jari_rejected_total", "why" => "full").increment(1);
                 Err(Rejected::Full { retry_after_ms: self.retry_after_ms() })
@@ -224,6 +248,7 @@ impl Handle {
             waiting: self.shared.mailbox_max - self.mailbox.capacity(),
             waiting_max: self.shared.mailbox_max,
             disk_full: self.shared.disk_full.load(Ordering::Relaxed),
+            stalled: self.shared.stall.is_stalled(),
             stopped: self.mailbox.is_closed() || *self.shared.stopped.borrow(),
             time: Time(self.shared.time.load(Ordering::Relaxed)),
             rules: self.read(|state| state.data().rules),
@@ -255,6 +280,7 @@ pub(crate) async fn tick(handle: Handle) {
             () = tokio::time::sleep(wait) => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
+        handle.shared.stall.look();
         let due = handle.shared.last_record.until_tick();
         if due.is_zero() {
             // A full mailbox means that records are coming anyway.

@@ -18,6 +18,7 @@ pub mod engine;
 mod handle;
 pub mod node;
 pub mod snapshots;
+mod stall;
 pub mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};

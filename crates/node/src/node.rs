@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, TurnError};
 use crate::handle::{Handle, LastRecord, Shared, TICK, tick, wake};
 use crate::snapshots::Snapshots;
+use crate::stall::Stall;
 use crate::views::Publisher;
 
 /// Turns begin this far apart under load: a thousand flushes a second.
@@ -48,6 +49,8 @@ pub struct NodeOptions {
     pub batch_max: usize,
     /// A snapshot is taken after so many commands.
     pub snapshot_every_commands: u64,
+    /// A turn that takes longer than this keeps nobody waiting any more: they are told to come back.
+    pub stalled_after: Duration,
     /// Where snapshots are kept; none are taken without it.
     pub snapshots: Option<Snapshots>,
     /// Finds the seeds of lobbies.
@@ -60,6 +63,7 @@ impl Default for NodeOptions {
             mailbox_max: 16_384,
             batch_max: 8_192,
             snapshot_every_commands: 2_000_000,
+            stalled_after: Duration::from_secs(2),
             snapshots: None,
             seeds: Arc::new(|_, _| None),
         }
@@ -100,6 +104,7 @@ impl Node {
             position: AtomicU64::new(engine.applied().0.0),
             time: AtomicU64::new(engine.read(|state| state.data().time.0)),
             disk_full: AtomicBool::new(false),
+            stall: Stall::new(options.stalled_after),
             stopped: watch::Sender::new(false),
             turn_us: AtomicU64::new(500),
             mailbox_max: options.mailbox_max,
@@ -233,7 +238,10 @@ impl Loop {
         if !self.shared.follows || !(told || always) {
             return Ok(false);
         }
-        self.engine.hear().inspect_err(log_end)?;
+        self.shared.stall.begin();
+        let heard = self.engine.hear();
+        self.shared.stall.end();
+        heard.inspect_err(log_end)?;
         self.check();
         let (after, _) = self.engine.applied();
         if after > before {
@@ -268,7 +276,9 @@ impl Loop {
         let started = Instant::now();
         let now = self.shared.clock.now();
         let mut outcomes = Vec::with_capacity(commands.len());
+        self.shared.stall.begin();
         let turned = self.engine.turn(&commands, now, &mut |_, outcome| outcomes.push(outcome));
+        self.shared.stall.end();
         match turned {
             Ok(()) | Err(TurnError::Full) => {}
             Err(error) => {

@@ -315,6 +315,7 @@ problem-staff_only = This is for the operator
 problem-internal = Something failed on our side
 problem-overloaded = Very many people are here right now
 problem-storage_full = Nothing can be stored right now
+problem-storage_away = Nothing can be stored at this moment
 problem-restarting = The service is restarting
 problem-session_expired = It is a long time since you said who you are
 problem-staff_session_expired = Please sign in again

@@ -312,6 +312,7 @@ problem-staff_only = 운영자만 볼 수 있습니다
 problem-internal = 저희 쪽에 문제가 생겼습니다
 problem-overloaded = 지금 아주 많은 분이 오셨습니다
 problem-storage_full = 지금은 저장할 수 없습니다
+problem-storage_away = 지금 잠시 저장할 수 없습니다
 problem-restarting = 서비스를 다시 켜는 중입니다
 problem-session_expired = 본인 확인을 한 지 오래되었습니다
 problem-staff_session_expired = 다시 들어와 주세요

@@ -262,6 +262,14 @@ impl From<Rejected> for Problem {
                  operator has been told; try again later.",
                 retry_after_ms,
             ),
+            Rejected::Stalled { retry_after_ms } => Problem::busy(
+                "storage_away",
+                "Storage does not answer",
+                "Changes cannot be stored at this moment, so nothing was promised. Places and bookings made are safe. \
+                 If this was a change, it may still be made: send the same request with the same key again, and it \
+                 is never done twice.",
+                retry_after_ms,
+            ),
             Rejected::Stopping => Problem::busy(
                 "restarting",
                 "The service is restarting",

@@ -22,6 +22,8 @@ pub enum DrillCommand {
     Run(Run),
     /// Kill the service again and again under load, and look for what was lost
     Crash(super::crash::Crash),
+    /// Do faults to nodes, servers and the network between them, under load, and look for what was lost
+    Cluster(super::cluster::Cluster),
     /// Simulate small clusters under faults, one a seed, until a promise is broken
     Fuzz(Fuzz),
 }
@@ -92,6 +94,7 @@ impl DrillCommand {
             DrillCommand::List => list(),
             DrillCommand::Run(run) => run.run(),
             DrillCommand::Crash(crash) => crash.run(),
+            DrillCommand::Cluster(cluster) => cluster.run(),
             DrillCommand::Fuzz(fuzz) => fuzz.run(),
         }
     }

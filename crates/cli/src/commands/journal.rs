@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use jari_core::rules::{RULES_NEWEST, newer_needed};
 use jari_core::{Body, Outcome, State, Time, checkpoint, invariants, step};
-use jari_journal::{Entry, VerifyError};
+use jari_journal::{Chain, Entry, VerifyError};
 use jari_node::snapshots::Snapshots;
 use jari_wire::{record, snapshot};
 
@@ -73,6 +73,10 @@ pub struct Verify {
     /// Also print each record: position, time, commands, refusals
     #[arg(long)]
     records: bool,
+    /// Print hashes, commands and state as they were after the record at this position: the way
+    /// to compare nodes that do not end at the same one. All of the journal is checked even so
+    #[arg(long)]
+    upto: Option<u64>,
 }
 
 impl JournalCommand {
@@ -137,6 +141,10 @@ struct Replay {
     state: State,
     /// Records up to here are in the snapshot that the replay began with.
     from: u64,
+    /// Records after this one are not replayed.
+    upto: u64,
+    /// The chain after the last record that was.
+    chain: Option<Chain>,
     commands: u64,
     refusals: BTreeMap<&'static str, u64>,
     unreadable: Option<String>,
@@ -165,7 +173,16 @@ impl Verify {
         println!("segments      {}", summary.segments);
         println!("records       {} ({} to {})", summary.records, summary.first, summary.head);
         println!("torn tail     {} bytes", summary.torn_bytes);
-        println!("chain hash    {}", summary.chain);
+        if let Some(upto) = self.upto {
+            anyhow::ensure!(
+                (replay.from.max(1)..=summary.head.0).contains(&upto),
+                "--upto {upto}: the records that can be replayed reach from {} to {}",
+                replay.from.max(1),
+                summary.head
+            );
+            println!("up to         {upto}");
+        }
+        println!("chain hash    {}", replay.chain.unwrap_or(summary.chain));
         if let Some(unreadable) = replay.unreadable {
             println!("UNREADABLE: {unreadable}");
             return Ok(ExitCode::FAILURE);
@@ -197,7 +214,7 @@ impl Verify {
     /// An empty state if the journal is whole, else the newest snapshot: it must reach back
     /// to the first record that is kept.
     fn replay_from(&self, first: u64) -> anyhow::Result<Replay> {
-        let mut replay = Replay::new();
+        let mut replay = Replay::new(self.upto.unwrap_or(u64::MAX));
         if first > 1 {
             let newest = Snapshots::open(&self.dir.join("snapshots"))?.newest()?;
             let Some((meta, data)) = newest.filter(|(meta, _)| meta.position + 1 >= first) else {
@@ -217,10 +234,12 @@ impl Verify {
 }
 
 impl Replay {
-    fn new() -> Replay {
+    fn new(upto: u64) -> Replay {
         Replay {
             state: State::new(),
             from: 0,
+            upto,
+            chain: None,
             commands: 0,
             refusals: BTreeMap::new(),
             unreadable: None,
@@ -242,7 +261,11 @@ impl Replay {
     }
 
     fn take(&mut self, entry: &Entry<'_>, print: bool) {
-        if entry.position.0 <= self.from || self.unreadable.is_some() {
+        if (self.from..=self.upto).contains(&entry.position.0) {
+            self.chain = Some(entry.chain);
+        }
+        let is_replayed = entry.position.0 > self.from && entry.position.0 <= self.upto;
+        if !is_replayed || self.unreadable.is_some() {
             return;
         }
         let record = match record::decode(entry.payload) {

@@ -3,6 +3,7 @@
 //! tried.
 
 pub mod backup;
+pub mod cluster;
 pub mod crash;
 pub mod demo;
 pub mod draw;

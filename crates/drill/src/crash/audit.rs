@@ -105,9 +105,15 @@ enum What {
 
 /// Reads back a part of the book; nobody else may be sending.
 pub async fn audit(scene: &Scene, desks: &[u32], reach: Reach) -> anyhow::Result<Found> {
+    audit_at(scene, 0, desks, reach).await
+}
+
+/// Reads back a part of the book at one node, which has heard everything the others have.
+pub async fn audit_at(scene: &Scene, node: usize, desks: &[u32], reach: Reach) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    let questions = questions(scene, reach, &mut found);
-    let mut workers: Workers<(What, u8)> = Workers::start(&scene.target, CONNECTIONS);
+    let target = scene.nodes.target(node);
+    let questions = questions(scene, node, reach, &mut found);
+    let mut workers: Workers<(What, u8)> = Workers::start(target, CONNECTIONS);
     let mut under_way = questions.len();
     for (what, request) in questions {
         workers.submit(job(what, 0, request));
@@ -130,7 +136,7 @@ pub async fn audit(scene: &Scene, desks: &[u32], reach: Reach) -> anyhow::Result
             _ => unanswered(&done, &mut found),
         }
     }
-    let mut connection = Connection::new(scene.target.clone());
+    let mut connection = Connection::new(target.clone());
     count_places(scene, desks, &mut connection, &mut found).await?;
     count_numbers(scene, &mut connection, &mut found).await?;
     look_for_changes(scene, &mut connection, &mut found).await?;
@@ -150,7 +156,7 @@ fn job(what: What, tries: u8, request: Vec<u8>) -> Job<(What, u8)> {
 }
 
 /// Whom to look at, and what to ask.
-fn questions(scene: &Scene, reach: Reach, found: &mut Found) -> Vec<(What, Vec<u8>)> {
+fn questions(scene: &Scene, node: usize, reach: Reach, found: &mut Found) -> Vec<(What, Vec<u8>)> {
     let mut book = scene.book.lock();
     let touched = std::mem::take(&mut book.touched);
     let mut chosen: BTreeSet<u32> = touched.iter().rev().take(reach.touched_max).copied().collect();
@@ -160,7 +166,10 @@ fn questions(scene: &Scene, reach: Reach, found: &mut Found) -> Vec<(What, Vec<u
     let walked_in = book.walked_in.keys().rev().take(reach.others_max).copied();
     let mut all: Vec<What> = walked_in.map(What::WalkedIn).collect();
     for person in chosen {
-        all.extend([What::Ticket(person), What::Bookings(person), What::Contact(person)]);
+        all.extend([What::Ticket(person), What::Bookings(person)]);
+        // A contact can be read where its key lies.
+        let home = book.people.get(&person).and_then(|record| record.home);
+        all.extend(home.is_none_or(|home| home == node).then_some(What::Contact(person)));
     }
     all.extend(book.some_answers(reach.repeats).into_iter().map(What::Again));
     drop(book);

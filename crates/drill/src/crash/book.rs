@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::time::Instant;
+
 use crate::live::{
     api,
     auditor::{Faults, Ledger},
@@ -79,8 +81,12 @@ pub struct Person {
     pub ticket: Option<(Arc<str>, u32)>,
     /// A pass was given.
     pub entered: bool,
+    /// When they first asked for a number, and when they were let in.
+    pub came: (Option<Instant>, Option<Instant>),
     /// Their contact.
     pub contact: Contact,
+    /// The node at which they signed in, if they have to stay with it.
+    pub home: Option<usize>,
     /// Places by number: slot and what became of it.
     pub places: BTreeMap<u32, (u32, Kept)>,
     /// The open question.
@@ -158,17 +164,21 @@ impl Book {
         self.person(person).asked = None;
     }
 
-    /// A session was given: the contact is kept.
-    pub fn identified(&mut self, person: u32, session: Arc<str>) {
+    /// A session was given: the contact is kept, unless a node that gave no answer may still come to
+    /// keep it in its own way.
+    pub fn identified(&mut self, person: u32, session: Arc<str>, home: Option<usize>, is_sure: bool) {
         let record = self.person(person);
         record.session = Some(session);
-        record.contact = Contact::Kept;
+        record.home = home;
+        record.contact = if is_sure { Contact::Kept } else { Contact::Unknown };
     }
 
     /// A ticket of the room bound to people was given, or found again.
-    pub fn ticket(&mut self, person: u32, serial: u32, ticket: Arc<str>) {
+    pub fn ticket(&mut self, person: u32, serial: u32, ticket: Arc<str>, asked_at: Instant) {
         self.ledger.ticket(person, serial, &ticket, (0, 0));
-        self.person(person).ticket = Some((ticket, serial));
+        let record = self.person(person);
+        record.ticket = Some((ticket, serial));
+        record.came.0.get_or_insert(asked_at);
     }
 
     /// A ticket of the other room was given.
@@ -206,7 +216,10 @@ impl Book {
                 }
             }
             Some(Asked::Forget) => record.contact = Contact::Forgotten,
-            Some(Asked::Enter) => record.entered = true,
+            Some(Asked::Enter) => {
+                record.entered = true;
+                record.came.1.get_or_insert_with(Instant::now);
+            }
             None => {}
         }
     }

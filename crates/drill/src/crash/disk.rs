@@ -25,6 +25,7 @@ use tokio::{
 use super::{
     CrashOptions,
     audit::{Found, Reach, audit},
+    nodes::Nodes,
     plant::copy_dir,
     rounds::{ready, stage, verify_journal},
     visitor::{Scene, visit},
@@ -212,8 +213,8 @@ async fn try_means(
         service_options.through = mounted(&dir.join("data"));
     }
     let mut service = spawn_blocking(move || Service::start(service_options)).await??;
-    let target = Target::new(service.address);
-    let (scene, desks, _operator) = stage(options.seed, target, secret, &service.password).await?;
+    let nodes = Nodes::alone(Target::new(service.address));
+    let (scene, desks, _operator) = stage(options.seed, nodes, secret, &service.password).await?;
     let scene = Arc::new(scene);
     let room = Room::new(means, &service);
     let mut crowd = JoinSet::new();
@@ -221,7 +222,8 @@ async fn try_means(
         crowd.spawn(visit(Arc::clone(&scene), number));
     }
     scene.gate.open();
-    let mut probe = Probe { connection: Connection::new(scene.target.clone()), scene: &scene, people: 0 };
+    let mut probe =
+        Probe { connection: Connection::new(scene.nodes.target(0).clone()), scene: &scene, people: 0 };
     for _ in 0..ROUNDS {
         tokio::time::sleep(Duration::from_millis(500)).await;
         probe.round(&room, outcome).await?;
@@ -238,8 +240,9 @@ async fn try_means(
     outcome.found = audit(&scene, &desks, Reach::ALL).await?;
     restart_elsewhere(options, means, &mut service, &room, outcome).await?;
     if outcome.verify_fault.is_none() {
-        scene.target.moved_to(service.address);
-        ready(&scene.target).await?;
+        let target = scene.nodes.target(0);
+        target.moved_to(service.address);
+        ready(target).await?;
         // Everyone once more, as they were touched by the first audit's end.
         outcome.found.take(audit(&scene, &desks, Reach::ALL).await?);
     }

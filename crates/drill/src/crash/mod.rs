@@ -23,6 +23,7 @@ pub mod audit;
 pub mod book;
 pub mod disk;
 pub mod gate;
+pub mod nodes;
 pub mod plan;
 pub mod plant;
 pub mod rounds;

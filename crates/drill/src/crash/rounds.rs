@@ -24,6 +24,7 @@ use super::{
     book::SharedBook,
     disk::DiskOutcome,
     gate::{Counted, Gate},
+    nodes::Nodes,
     plan::{Moment, Plan},
     plant::Cutting,
     torn::tear,
@@ -130,7 +131,8 @@ impl<'a> Rounds<'a> {
         };
         let service = spawn_blocking(move || Service::start(service_options)).await??;
         let target = Target::new(service.address);
-        let (scene, desks, operator) = stage(options.seed, target, secret, &service.password).await?;
+        let nodes = Nodes::alone(target);
+        let (scene, desks, operator) = stage(options.seed, nodes, secret, &service.password).await?;
         Ok(Self {
             options,
             start_takes: service.started_in,
@@ -261,8 +263,9 @@ impl<'a> Rounds<'a> {
         let begun = Instant::now();
         // Starting blocks, and the crowd has nothing to do meanwhile.
         self.service.restart()?;
-        self.scene.target.moved_to(self.service.address);
-        ready(&self.scene.target).await?;
+        let target = self.scene.nodes.target(0);
+        target.moved_to(self.service.address);
+        ready(target).await?;
         let took = begun.elapsed();
         self.start_takes = (self.start_takes * 3 + took) / 4;
         if let Some(kill) = self.outcome.kills.last_mut() {
@@ -336,7 +339,7 @@ fn parts(snapshots: &Path) -> BTreeSet<String> {
 }
 
 /// Changes the quota again and again, each time for a public reason of its own.
-async fn operate(scene: Arc<Scene>, mut operator: Operator) {
+pub async fn operate(scene: Arc<Scene>, mut operator: Operator) {
     while scene.gate.pass().await && !scene.gate.is_ending() {
         let change = {
             let mut book = scene.book.lock();
@@ -356,12 +359,12 @@ async fn operate(scene: Arc<Scene>, mut operator: Operator) {
 /// Two rooms, a campaign with plenty behind the first, and a small one behind none.
 pub async fn stage(
     seed: u64,
-    target: Target,
+    nodes: Nodes,
     partner_secret: String,
     password: &str,
 ) -> anyhow::Result<(Scene, Vec<u32>, Operator)> {
-    let mut operator = Operator::sign_in(&target, password, seed).await?;
-    let mut connection = Connection::new(target.clone());
+    let mut operator = Operator::sign_in(nodes.target(0), password, seed).await?;
+    let mut connection = Connection::new(nodes.target(0).clone());
     let plenty = NewCampaign {
         campaign: 1,
         room: Some(1),
@@ -392,7 +395,7 @@ pub async fn stage(
     published(&mut connection, 1).await?;
     published(&mut connection, 2).await?;
     let scene = Scene {
-        target,
+        nodes,
         gate: Gate::default(),
         book: SharedBook::new(seed),
         partner_secret,

@@ -13,17 +13,19 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
     book::{Answered, Asked, SharedBook},
     gate::Gate,
+    nodes::{Caller, Nodes},
 };
 use crate::live::{
     api::{self, Request},
     crowd::people::{Random, claim},
-    http::{Answer, Connection, Target},
+    http::Answer,
 };
 
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
 /// A turn is asked for so often; then the visitor leaves without one.
 const ENTER_TRIES_MAX: u32 = 200;
 /// Full slots that a visitor tries.
@@ -33,7 +35,7 @@ const SLOT_TRIES_MAX: u32 = 4;
 #[derive(Debug)]
 pub struct Scene {
     /// Where the service is.
-    pub target: Target,
+    pub nodes: Nodes,
     /// See [`Gate`].
     pub gate: Gate,
     /// See [`SharedBook`].
@@ -54,17 +56,18 @@ pub struct Scene {
 
 /// The visitors of one connection, until last calls.
 pub async fn visit(scene: Arc<Scene>, number: u64) {
-    let mut connection = Connection::new(scene.target.clone());
+    let mut caller = Caller::new(scene.nodes.clone(), Random::new(scene.seed, 0x2000 + number));
     let mut random = Random::new(scene.seed, 0x1000 + number);
     while scene.gate.pass().await && !scene.gate.is_ending() {
         let person = scene.next.fetch_add(1, Ordering::Relaxed);
         let part = u64::from(random.bits() as u32);
         let mut visitor = Visitor {
             scene: &scene,
-            connection: &mut connection,
+            caller: &mut caller,
             random: Random::new(scene.seed ^ part, u64::from(person)),
             person,
             keys: 0,
+            tried: Vec::new(),
         };
         // `None` says that the gate is gone, and the drill with it.
         if visitor.live().await.is_none() {
@@ -75,10 +78,12 @@ pub async fn visit(scene: Arc<Scene>, number: u64) {
 
 struct Visitor<'a> {
     scene: &'a Scene,
-    connection: &'a mut Connection,
+    caller: &'a mut Caller,
     random: Random,
     person: u32,
     keys: u32,
+    /// The nodes that were asked the last question.
+    tried: Vec<usize>,
 }
 
 impl Visitor<'_> {
@@ -92,7 +97,9 @@ impl Visitor<'_> {
         let answer = self.ask(api::identify(&scene.partner_secret, &who)).await?;
         let Some(given) = api::read::<api::Session>(&answer) else { return Some(()) };
         let session: Arc<str> = given.session_token.into();
-        scene.book.lock().identified(self.person, Arc::clone(&session));
+        let home = scene.nodes.sign_in_sticks().then(|| self.caller.asked());
+        let is_sure = home.is_none_or(|home| self.tried.iter().all(|tried| *tried == home));
+        scene.book.lock().identified(self.person, Arc::clone(&session), home, is_sure);
         let wants_scarce = self.random.fraction() < 0.35;
         let pass = if wants_scarce {
             None
@@ -121,9 +128,10 @@ impl Visitor<'_> {
         if self.random.fraction() < if wants_scarce { 0.7 } else { 0.25 } {
             self.change(Asked::Cancel(booking), |key| api::cancel(&session, booking, key)).await?;
         }
-        if self.random.fraction() < 0.1 {
+        // Whoever has to go to a node that is not there does not wait for it: others come.
+        if self.random.fraction() < 0.1 && home.is_none_or(|home| scene.nodes.answers(home)) {
             scene.book.lock().asks(self.person, Asked::Forget);
-            let answer = self.ask(api::forget(&session)).await?;
+            let answer = self.ask_at(home, api::forget(&session)).await?;
             self.settle(&answer, 0);
         }
         Some(())
@@ -142,13 +150,14 @@ impl Visitor<'_> {
     /// A ticket and a pass; no pass if the turn does not come.
     async fn come_in(&mut self, session: &str) -> Option<Option<String>> {
         let scene = self.scene;
+        let asked_at = Instant::now();
         let answer = self.ask(api::join(scene.rooms.0, Some(session), None)).await?;
         let Some(api::Joined { ticket_token: Some(ticket), serial: Some(serial), .. }) = api::read(&answer)
         else {
             return Some(None);
         };
         let ticket: Arc<str> = ticket.into();
-        scene.book.lock().ticket(self.person, serial, Arc::clone(&ticket));
+        scene.book.lock().ticket(self.person, serial, Arc::clone(&ticket), asked_at);
         for _ in 0..ENTER_TRIES_MAX {
             scene.book.lock().asks(self.person, Asked::Enter);
             let answer = self.ask(api::enter(scene.rooms.0, &ticket)).await?;
@@ -212,16 +221,23 @@ impl Visitor<'_> {
         format!("crash-{:016x}-{:08x}-{:04x}", self.scene.seed, self.person, self.keys)
     }
 
-    /// Asks until there is a definite answer.
+    /// Asks until there is a definite answer, at any node.
     async fn ask(&mut self, request: Request) -> Option<Answer> {
+        self.ask_at(None, request).await
+    }
+
+    /// The same at one node, if there is something that only that one knows.
+    async fn ask_at(&mut self, node: Option<usize>, request: Request) -> Option<Answer> {
         let request = request.into_bytes();
         let mut tries = 0_u32;
+        self.tried.clear();
         loop {
             if !self.scene.gate.pass().await {
                 return None;
             }
             self.scene.gate.sends();
-            let sent = self.connection.send(&request, REQUEST_TIME_MAX).await;
+            let sent = self.caller.send(node, &request).await;
+            self.tried.push(self.caller.asked());
             self.scene.gate.ends();
             if let Ok(answer) = sent
                 && !matches!(answer.status, 429 | 500..)

@@ -65,6 +65,13 @@ pub(crate) struct StreamInfo {
     pub ts: Option<String>,
 }
 
+impl StreamInfo {
+    /// Whether the answer shows the clock of whoever gave it: one about a stream does, an error need not.
+    pub(crate) fn tells_time(&self) -> bool {
+        self.ts.as_ref().is_some_and(|stamp| !stamp.is_empty())
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct StreamState {
     pub messages: u64,
@@ -199,4 +206,21 @@ pub(crate) struct Deed {
     pub error: Option<ApiError>,
     #[serde(default)]
     pub success: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_from_a_server_without_a_leader_says_nothing_about_clocks() {
+        let info = |text: &str| serde_json::from_str::<StreamInfo>(text).expect("is an answer");
+        let away = r#"{"type":"io.nats.jetstream.api.v1.stream_info_response","error":{"code":503,"err_code":10008,
+            "description":"JetStream system temporarily unavailable"}}"#;
+        assert!(!info(away).tells_time());
+        assert!(
+            info(r#"{"state":{"messages":1,"first_seq":1,"last_seq":1},"ts":"2026-11-26T13:00:00Z"}"#)
+                .tells_time()
+        );
+    }
 }

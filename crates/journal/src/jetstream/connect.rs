@@ -16,6 +16,10 @@ use crate::jetstream::check::{self, SettingsError};
 use crate::jetstream::options::{Flush, JetStreamOptions, Login};
 use crate::jetstream::stream::{JetStream, wait_for};
 
+/// A connection on which nothing comes back is given up after three of these: a server whose machine or
+/// network is gone says no goodbye.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
 /// Why the stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -156,9 +160,10 @@ pub(crate) async fn begin_with(
 async fn log_in(options: &JetStreamOptions, login: &Login) -> Result<Client, ConnectError> {
     let mut connect = ConnectOptions::new()
         .name("jari")
-        .ping_interval(Duration::from_secs(5))
-        .connection_timeout(options.patience)
-        .request_timeout(Some(options.patience))
+        .ping_interval(PING_EVERY)
+        .connection_timeout(options.try_patience)
+        // While nobody leads nobody answers: whoever asks seldom hears late that there is a leader.
+        .request_timeout(Some(options.try_patience))
         .max_reconnects(None)
         .reconnect_delay_callback(|tries| Duration::from_millis(if tries < 2 { 0 } else { 200 }))
         .event_callback(|event| async move {

@@ -62,6 +62,9 @@ pub struct JetStreamOptions {
     pub create_at: Option<Position>,
     /// How long one try may wait for an answer. A try that fails at once lasts a tenth.
     pub patience: Duration,
+    /// How long one offer of a record, or one question for records, may wait. Less than `patience`:
+    /// asked again, whether of this server or of another one, it costs nothing but the message.
+    pub try_patience: Duration,
     /// The node's clock, compared with the servers'.
     pub clock: MilliClock,
     /// A clock that is further off than this is reported, in milliseconds.
@@ -80,7 +83,7 @@ impl JetStreamOptions {
     }
 
     /// Usual settings: three replicas, no limit of room, keys remembered for a quarter of
-    /// an hour, five seconds of patience, clocks reported beyond one second and refused
+    /// an hour, five seconds of patience and two for a try, clocks reported beyond one second and refused
     /// beyond ten; flushing checked by the same login.
     #[must_use]
     pub fn new(servers: Vec<String>, stream: &str, clock: MilliClock) -> Self {
@@ -96,6 +99,7 @@ impl JetStreamOptions {
             keys_remembered: Duration::from_secs(15 * 60),
             create_at: None,
             patience: Duration::from_secs(5),
+            try_patience: Duration::from_secs(2),
             clock,
             clock_off_ms_warn: 1_000,
             clock_off_ms_max: 10_000,

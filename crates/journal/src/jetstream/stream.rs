@@ -44,6 +44,17 @@ pub(crate) struct Taken {
     pub message: Message,
 }
 
+/// Records that were left out between others. Answers come as messages of their own: one is lost when
+/// the connection behind it breaks, here or between two servers, and the next ones arrive over another.
+/// So a hole is asked about again; only one that stays is a gap.
+#[derive(Copy, Clone)]
+struct Hole {
+    /// The last record before it.
+    after: Position,
+    /// When it was first seen.
+    since: Instant,
+}
+
 /// What one question for records gave.
 pub(crate) struct Batch {
     pub records: Vec<Taken>,
@@ -62,7 +73,7 @@ pub(crate) struct Source<'a> {
 
 impl Source<'_> {
     fn of(options: &JetStreamOptions) -> Source<'_> {
-        Source { stream: &options.stream, subject: &options.subject, patience: options.patience }
+        Source { stream: &options.stream, subject: &options.subject, patience: options.try_patience }
     }
 }
 
@@ -95,6 +106,14 @@ impl JetStream {
         wait_for(self.runtime.as_ref().expect("it is taken only when dropped"), work)
     }
 
+    /// A server that is cut off from the others keeps its connections and answers nothing: after a
+    /// try without an answer another one is looked for. It may be the same one again, by chance.
+    fn look_elsewhere(&self) {
+        let client = self.client.clone();
+        // If the client is gone the next try says so.
+        let _ = self.wait_for(async move { client.force_reconnect().await });
+    }
+
     /// Every few seconds, before a record is offered: a clock that has gone astray must not
     /// stamp any more.
     fn compare_clocks(&mut self) -> Result<(), OfferError> {
@@ -108,6 +127,10 @@ impl JetStream {
         let Ok(info) = self.wait_for(async move { stream_info(&client, &stream).await }) else {
             return Ok(());
         };
+        // Nor does a server that knows of no leader and says so without a stamp.
+        if !info.tells_time() {
+            return Ok(());
+        }
         check_clock(&self.options, &info, asked)
             .map_err(|error| OfferError::Broken { reason: error.to_string() })
     }
@@ -128,8 +151,9 @@ impl Stream for JetStream {
         headers.insert("Nats-Msg-Id", format!("{key:032x}"));
         headers.insert("Nats-Expected-Stream", self.options.stream.as_str());
         let request = Request::new().headers(headers).payload(record.to_vec().into());
+        let request = request.timeout(Some(self.options.try_patience));
         let (client, options) = (self.client.clone(), self.options.clone());
-        self.wait_for(async move {
+        let offered = self.wait_for(async move {
             let began = Instant::now();
             let offered = publish(&client, &options, request).await;
             if matches!(offered, Err(OfferError::Unknown { .. })) {
@@ -137,7 +161,11 @@ impl Stream for JetStream {
                 tokio::time::sleep_until(began + options.patience / 10).await;
             }
             offered
-        })
+        });
+        if matches!(offered, Err(OfferError::Unknown { .. })) {
+            self.look_elsewhere();
+        }
+        offered
     }
 
     fn take(
@@ -148,6 +176,7 @@ impl Stream for JetStream {
     ) -> Result<(), TakeError> {
         let deadline = Instant::now() + self.options.patience;
         let mut reached = after;
+        let mut hole: Option<Hole> = None;
         loop {
             let (client, options) = (self.client.clone(), self.options.clone());
             let batch = self.wait_for(async move {
@@ -159,16 +188,34 @@ impl Stream for JetStream {
                 }
                 batch
             });
+            if batch.is_err() {
+                self.look_elsewhere();
+            }
             let batch = batch.map_err(|reason| TakeError::Away { reason })?;
+            let mut asks_again = false;
             for Taken { position, message } in &batch.records {
-                if reached == after && *position > reached.next() {
-                    self.check_released(after)?;
+                if *position > reached.next() {
+                    if reached == after {
+                        self.check_released(after)?;
+                    }
+                    let seen = hole.filter(|hole| hole.after == reached);
+                    let seen = seen.unwrap_or(Hole { after: reached, since: Instant::now() });
+                    hole = Some(seen);
+                    asks_again = seen.since.elapsed() < self.options.patience;
+                    if asks_again {
+                        break;
+                    }
                 }
                 if visit(*position, &message.payload).is_break() {
                     return Ok(());
                 }
-                // A gap is for the caller to judge; here it must not be asked for twice.
+                // A gap that stays is for the caller to judge; here it must not be asked for twice.
                 reached = *position;
+            }
+            if asks_again {
+                let pause = self.options.patience / 50;
+                self.wait_for(async move { tokio::time::sleep(pause).await });
+                continue;
             }
             if batch.more > 0 && !batch.records.is_empty() {
                 continue;

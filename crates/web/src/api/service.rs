@@ -47,7 +47,8 @@ struct Ready {
     rules: RulesView,
 }
 
-/// Ready: changes can be taken. 503 while stopping or while the disk is full.
+/// Ready: changes can be taken. 503 while stopping, while the disk is full, and while the journal does
+/// not answer.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = Ready), Problems))]
 async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, Problem> {
     let status = site.node.status();
@@ -56,6 +57,9 @@ async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, 
     }
     if status.disk_full {
         return Err(jari_node::Rejected::DiskFull { retry_after_ms: 5_000 }.into());
+    }
+    if status.stalled {
+        return Err(jari_node::Rejected::Stalled { retry_after_ms: 2_000 }.into());
     }
     Ok(ok(Ready {
         position: status.position,
