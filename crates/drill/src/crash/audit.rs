@@ -112,7 +112,7 @@ pub async fn audit(scene: &Scene, desks: &[u32], reach: Reach) -> anyhow::Result
 pub async fn audit_at(scene: &Scene, node: usize, desks: &[u32], reach: Reach) -> anyhow::Result<Found> {
     let mut found = Found::default();
     let target = scene.nodes.target(node);
-    let questions = questions(scene, node, reach, &mut found);
+    let questions = questions(scene, reach, &mut found);
     let mut workers: Workers<(What, u8)> = Workers::start(target, CONNECTIONS);
     let mut under_way = questions.len();
     for (what, request) in questions {
@@ -156,7 +156,7 @@ fn job(what: What, tries: u8, request: Vec<u8>) -> Job<(What, u8)> {
 }
 
 /// Whom to look at, and what to ask.
-fn questions(scene: &Scene, node: usize, reach: Reach, found: &mut Found) -> Vec<(What, Vec<u8>)> {
+fn questions(scene: &Scene, reach: Reach, found: &mut Found) -> Vec<(What, Vec<u8>)> {
     let mut book = scene.book.lock();
     let touched = std::mem::take(&mut book.touched);
     let mut chosen: BTreeSet<u32> = touched.iter().rev().take(reach.touched_max).copied().collect();
@@ -166,10 +166,7 @@ fn questions(scene: &Scene, node: usize, reach: Reach, found: &mut Found) -> Vec
     let walked_in = book.walked_in.keys().rev().take(reach.others_max).copied();
     let mut all: Vec<What> = walked_in.map(What::WalkedIn).collect();
     for person in chosen {
-        all.extend([What::Ticket(person), What::Bookings(person)]);
-        // A contact can be read where its key lies.
-        let home = book.people.get(&person).and_then(|record| record.home);
-        all.extend(home.is_none_or(|home| home == node).then_some(What::Contact(person)));
+        all.extend([What::Ticket(person), What::Bookings(person), What::Contact(person)]);
     }
     all.extend(book.some_answers(reach.repeats).into_iter().map(What::Again));
     drop(book);

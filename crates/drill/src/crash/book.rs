@@ -85,8 +85,6 @@ pub struct Person {
     pub came: (Option<Instant>, Option<Instant>),
     /// Their contact.
     pub contact: Contact,
-    /// The node at which they signed in, if they have to stay with it.
-    pub home: Option<usize>,
     /// Places by number: slot and what became of it.
     pub places: BTreeMap<u32, (u32, Kept)>,
     /// The open question.
@@ -164,13 +162,11 @@ impl Book {
         self.person(person).asked = None;
     }
 
-    /// A session was given: the contact is kept, unless a node that gave no answer may still come to
-    /// keep it in its own way.
-    pub fn identified(&mut self, person: u32, session: Arc<str>, home: Option<usize>, is_sure: bool) {
+    /// A session was given: the contact is kept.
+    pub fn identified(&mut self, person: u32, session: Arc<str>) {
         let record = self.person(person);
         record.session = Some(session);
-        record.home = home;
-        record.contact = if is_sure { Contact::Kept } else { Contact::Unknown };
+        record.contact = Contact::Kept;
     }
 
     /// A ticket of the room bound to people was given, or found again.

@@ -26,11 +26,6 @@ const PATIENCE_ALONE: Duration = Duration::from_secs(20);
 /// Exchanges that broke off, kept for each node.
 const CUT_OFF_MAX: usize = 1_000;
 
-/// Where the contacts of people lie: `true` while each node keeps their keys for itself, so that
-/// whoever signs in, asks for their contact or has it deleted must stay with one node. Everything
-/// else goes to any node.
-pub const SIGN_IN_STICKS: bool = true;
-
 /// All nodes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Nodes {
@@ -87,11 +82,6 @@ impl Nodes {
         &self.all[node].target
     }
 
-    /// Whether a person has to stay with the node at which they signed in.
-    pub fn sign_in_sticks(&self) -> bool {
-        SIGN_IN_STICKS && self.len() > 1
-    }
-
     /// Whether a node has not failed to answer a moment ago.
     pub fn answers(&self, node: usize) -> bool {
         *lock(&self.all[node].shunned_until) <= Instant::now()
@@ -120,29 +110,22 @@ pub struct Caller {
     nodes: Nodes,
     connections: Vec<Connection>,
     random: Random,
-    asked: usize,
 }
 
 impl Caller {
     /// Nothing is connected yet.
     pub fn new(nodes: Nodes, random: Random) -> Self {
         let connections = nodes.all.iter().map(|node| Connection::new(node.target.clone())).collect();
-        Self { nodes, connections, random, asked: 0 }
+        Self { nodes, connections, random }
     }
 
-    /// The node that was asked last.
-    pub fn asked(&self) -> usize {
-        self.asked
-    }
-
-    /// Sends a request to one node, or to any, and waits for its answer.
+    /// Sends a request to any node and waits for its answer.
     ///
     /// # Errors
     ///
     /// Why there is no answer.
-    pub async fn send(&mut self, node: Option<usize>, request: &[u8]) -> Result<Answer, HttpError> {
-        let at = node.unwrap_or_else(|| self.nodes.any(&mut self.random));
-        self.asked = at;
+    pub async fn send(&mut self, request: &[u8]) -> Result<Answer, HttpError> {
+        let at = self.nodes.any(&mut self.random);
         let (node, sent_at) = (&self.nodes.all[at], Instant::now());
         node.out.fetch_add(1, Ordering::Relaxed);
         let sent = self.connections[at].send(request, self.nodes.patience).await;

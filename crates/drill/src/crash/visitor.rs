@@ -67,7 +67,6 @@ pub async fn visit(scene: Arc<Scene>, number: u64) {
             random: Random::new(scene.seed ^ part, u64::from(person)),
             person,
             keys: 0,
-            tried: Vec::new(),
         };
         // `None` says that the gate is gone, and the drill with it.
         if visitor.live().await.is_none() {
@@ -82,8 +81,6 @@ struct Visitor<'a> {
     random: Random,
     person: u32,
     keys: u32,
-    /// The nodes that were asked the last question.
-    tried: Vec<usize>,
 }
 
 impl Visitor<'_> {
@@ -97,9 +94,7 @@ impl Visitor<'_> {
         let answer = self.ask(api::identify(&scene.partner_secret, &who)).await?;
         let Some(given) = api::read::<api::Session>(&answer) else { return Some(()) };
         let session: Arc<str> = given.session_token.into();
-        let home = scene.nodes.sign_in_sticks().then(|| self.caller.asked());
-        let is_sure = home.is_none_or(|home| self.tried.iter().all(|tried| *tried == home));
-        scene.book.lock().identified(self.person, Arc::clone(&session), home, is_sure);
+        scene.book.lock().identified(self.person, Arc::clone(&session));
         let wants_scarce = self.random.fraction() < 0.35;
         let pass = if wants_scarce {
             None
@@ -128,10 +123,9 @@ impl Visitor<'_> {
         if self.random.fraction() < if wants_scarce { 0.7 } else { 0.25 } {
             self.change(Asked::Cancel(booking), |key| api::cancel(&session, booking, key)).await?;
         }
-        // Whoever has to go to a node that is not there does not wait for it: others come.
-        if self.random.fraction() < 0.1 && home.is_none_or(|home| scene.nodes.answers(home)) {
+        if self.random.fraction() < 0.1 {
             scene.book.lock().asks(self.person, Asked::Forget);
-            let answer = self.ask_at(home, api::forget(&session)).await?;
+            let answer = self.ask(api::forget(&session)).await?;
             self.settle(&answer, 0);
         }
         Some(())
@@ -223,21 +217,14 @@ impl Visitor<'_> {
 
     /// Asks until there is a definite answer, at any node.
     async fn ask(&mut self, request: Request) -> Option<Answer> {
-        self.ask_at(None, request).await
-    }
-
-    /// The same at one node, if there is something that only that one knows.
-    async fn ask_at(&mut self, node: Option<usize>, request: Request) -> Option<Answer> {
         let request = request.into_bytes();
         let mut tries = 0_u32;
-        self.tried.clear();
         loop {
             if !self.scene.gate.pass().await {
                 return None;
             }
             self.scene.gate.sends();
-            let sent = self.caller.send(node, &request).await;
-            self.tried.push(self.caller.asked());
+            let sent = self.caller.send(&request).await;
             self.scene.gate.ends();
             if let Ok(answer) = sent
                 && !matches!(answer.status, 429 | 500..)
