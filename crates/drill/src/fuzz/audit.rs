@@ -66,11 +66,9 @@ impl World {
         let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
         let (position, _) = engine.applied();
         let rules = engine.read(|state| state.data().rules);
-        if rules > self.nodes[node].knows {
-            let words = format!(
-                "node {node} knows rules up to {}, and goes on under {rules}",
-                self.nodes[node].knows
-            );
+        if rules > engine.knows() {
+            let words =
+                format!("node {node} knows rules up to {}, and goes on under {rules}", engine.knows());
             return broken(Promise::Alone, "an old build stops", words);
         }
         if matches!(turned, Err(TurnError::Rules { .. })) {

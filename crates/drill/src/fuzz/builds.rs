@@ -8,7 +8,7 @@ use jari_core::ids::CommandId;
 use jari_core::rules::{RULES_LEASES, RULES_NEWEST};
 use jari_core::{Body, Command, Time};
 use jari_journal::CrashFate;
-use jari_node::Duty;
+use jari_node::{Duty, Engine};
 
 use super::auditor::{Promise, Violation, broken};
 use super::faults::Fault;
@@ -50,7 +50,7 @@ impl World {
     /// A node says that its build is too old for the rules that count. It must be right, and it
     /// is down until somebody installs a newer one; half of them are started as they are first.
     pub fn too_old(&mut self, node: usize, needs: u32) -> Result<(), Violation> {
-        let knows = self.nodes[node].knows;
+        let knows = self.nodes[node].engine.as_ref().map_or(self.nodes[node].knows, Engine::knows);
         if needs != knows + 1 || self.auditor.witness().data().rules < needs {
             let words = format!("node {node} knows rules up to {knows} and stops for want of {needs}");
             return broken(Promise::Alone, "an old build stops", words);

@@ -47,7 +47,7 @@ impl Envelope {
     /// or beyond the rules in force or those that the node's build knows.
     #[must_use]
     pub fn is_unfit(&self, node: &SimNode) -> bool {
-        let beyond = matches!(self.command.body, Body::Upgrade { rules } if rules > node.knows);
+        let beyond = matches!(self.command.body, Body::Upgrade { rules } if rules > node.turned_knowing);
         beyond || self.command.body.rules_min() > node.turned_under || self.is_too_long()
     }
 
@@ -94,6 +94,8 @@ pub struct SimNode {
     pub knows: u32,
     /// The rules in force when its last turn began.
     pub turned_under: u32,
+    /// The newest rules that the build knew which had that turn.
+    pub turned_knowing: u32,
 }
 
 /// What a start came to, with what was said.
@@ -130,6 +132,7 @@ impl SimNode {
             mute: false,
             knows,
             turned_under: RULES_FIRST,
+            turned_knowing: knows,
         }
     }
 
@@ -348,7 +351,10 @@ impl SimNode {
         let engine = self.engine.as_mut().expect("only a running node has turns");
         // An empty journal gets the newest rules before anything else.
         let begins = engine.applied().0 == Position::ZERO;
-        self.turned_under = if begins { self.knows } else { engine.read(|state| state.data().rules) };
+        // A newer build on the disk is not the one that runs.
+        self.turned_knowing = engine.knows();
+        self.turned_under =
+            if begins { self.turned_knowing } else { engine.read(|state| state.data().rules) };
         let turned = engine.turn(commands, now, &mut |index, outcome| answers.push((index, outcome)));
         (turned, answers)
     }
