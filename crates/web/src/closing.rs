@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -55,7 +57,9 @@ impl Closing {
 pub(crate) struct Line {
     /// Bytes were read that no request made use of yet.
     is_speaking: AtomicBool,
-    /// The last look for bytes found none.
+    /// Whoever finds nothing to read asks the kernel, and says so below.
+    is_looked_at: AtomicBool,
+    /// At the last look nothing had arrived.
     ran_dry: AtomicBool,
 }
 
@@ -63,6 +67,11 @@ impl Line {
     /// A request's head is whole, or its answer is ready: what was read so far belongs to it.
     pub(crate) fn is_understood(&self) {
         self.is_speaking.store(false, Ordering::Relaxed);
+    }
+
+    fn look(&self) {
+        self.is_looked_at.store(true, Ordering::Relaxed);
+        self.ran_dry.store(false, Ordering::Relaxed);
     }
 
     fn is_silent(&self) -> bool {
@@ -80,6 +89,12 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream, line: Arc<Line>) -> Wire {
         Wire { stream, line }
     }
+
+    /// Whether nothing has arrived, by the kernel's word: the runtime may not have heard of it yet.
+    fn is_dry(&self) -> bool {
+        let peeked = recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(peeked, Err(error) if error == Errno::WOULDBLOCK)
+    }
 }
 
 impl AsyncRead for Wire {
@@ -90,8 +105,8 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if polled.is_pending() {
-            self.line.ran_dry.store(true, Ordering::Relaxed);
+        if polled.is_pending() && self.line.is_looked_at.load(Ordering::Relaxed) {
+            self.line.ran_dry.store(self.is_dry(), Ordering::Relaxed);
         }
         ready!(polled)?;
         if buffer.filled().len() > before {
@@ -146,7 +161,7 @@ pub(crate) async fn until_ended<S: Future>(
         _ = hang_up => {}
     }
     poll_fn(|context| {
-        line.ran_dry.store(false, Ordering::Relaxed);
+        line.look();
         // What has arrived is taken first, and a request in it answered.
         if let Poll::Ready(ended) = serving.as_mut().poll(context) {
             return Poll::Ready(ended);
