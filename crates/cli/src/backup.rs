@@ -14,7 +14,7 @@
 //!
 //! It must never leave a backup that looks whole and is not, and never bring one back in a way that
 //! lets a ticket, a pass or a code of the lost time name what somebody else is given afterwards. Start
-//! reading at [`make`], then [`restore`].
+//! reading at [`make`], then [`restore`]; `join` makes a further node of a living cluster from one.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -35,6 +35,8 @@ use crate::home::Home;
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "backup.json";
+/// The file of the keys.
+pub const KEYS: &str = "keys";
 /// Bytes that are hashed at a time.
 const HASHED_BYTES: usize = 1 << 20;
 /// A snapshot may be replaced, and records that it covers be released, while they are copied: then
@@ -54,7 +56,20 @@ pub struct Manifest {
     pub head: u64,
     /// The chain after it, hexadecimal.
     pub chain: String,
+    /// Whose it is, where several nodes share a stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Follows>,
     files: Vec<Entry>,
+}
+
+/// A node that follows a stream.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follows {
+    /// The stream's name.
+    pub stream: String,
+    /// The node's number; a node that has not started since it is remembered has none.
+    pub node: Option<u16>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +81,52 @@ struct Entry {
 }
 
 impl Manifest {
+    /// What a backup says of itself.
+    pub fn read(backup: &Path) -> anyhow::Result<Manifest> {
+        let path = backup.join(MANIFEST);
+        let text = fs::read(&path).with_context(|| {
+            format!(
+                "cannot read {}: it is written last, so this is no backup, or half of one",
+                path.display()
+            )
+        })?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).with_context(|| format!("in {}", path.display()))?;
+        ensure!(
+            manifest.format == FORMAT,
+            "the backup has format {}, and this build knows {FORMAT}",
+            manifest.format
+        );
+        Ok(manifest)
+    }
+
+    /// Brings everything but the keys, which are only checked, into a directory, durably, and makes
+    /// sure that it is what was saved and breaks no invariant. Gives how many bookings there are.
+    pub fn bring(&self, backup: &Path, home: &Home) -> anyhow::Result<u32> {
+        for entry in &self.files {
+            // The keys come last: without them nothing starts on what is half made.
+            let to = if entry.path == KEYS { None } else { Some(home.dir().join(&entry.path)) };
+            bring(&backup.join(&entry.path), entry, to.as_deref())?;
+        }
+        let engine = home.engine(&config::Journal::default())?;
+        let (head, chain) = engine.applied();
+        ensure!(
+            head.0 == self.head && chain.to_string() == self.chain,
+            "the journal that came back ends at {head}, and the backup says {}: it is not the one that was saved",
+            self.head
+        );
+        let bookings =
+            engine.read(|state| invariants::check(state.data()).map(|()| state.data().bookings.len() as u32));
+        let bookings = bookings.map_err(|violation| {
+            anyhow::anyhow!("invariant {} is broken in the backup: {}", violation.invariant, violation.says)
+        })?;
+        drop(engine);
+        for dir in [home.journal(), home.snapshots()] {
+            File::open(dir)?.sync_all()?;
+        }
+        Ok(bookings)
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|entry| entry.bytes).sum()
@@ -93,7 +154,11 @@ pub fn make(home: &Home, to: &Path) -> anyhow::Result<Manifest> {
     make_empty(to)?;
     let summary = copy_records(home, to)?;
     copy_vault(home, &to.join("vault.redb"))?;
-    copy_file(&home.keys_file(), &to.join("keys"))?;
+    copy_file(&home.keys_file(), &to.join(KEYS))?;
+    let follows = match home.stream_followed()? {
+        Some(stream) => Some(Follows { stream, node: home.node_last()? }),
+        None => None,
+    };
     let mut files = Vec::new();
     list(to, "", &mut files)?;
     let manifest = Manifest {
@@ -102,6 +167,7 @@ pub fn make(home: &Home, to: &Path) -> anyhow::Result<Manifest> {
         first: summary.first.0,
         head: summary.head.0,
         chain: summary.chain.to_string(),
+        follows,
         files,
     };
     let text = serde_json::to_vec_pretty(&manifest)?;
@@ -112,41 +178,11 @@ pub fn make(home: &Home, to: &Path) -> anyhow::Result<Manifest> {
 /// Brings a backup back into `dir`, which must not exist or be empty, as the beginning of another
 /// life: see [`jari_wire::keys`] for what its keys are worth then.
 pub fn restore(backup: &Path, dir: &Path) -> anyhow::Result<Restored> {
-    let path = backup.join(MANIFEST);
-    let text = fs::read(&path).with_context(|| {
-        format!("cannot read {}: it is written last, so this is no backup, or half of one", path.display())
-    })?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).with_context(|| format!("in {}", path.display()))?;
-    ensure!(
-        manifest.format == FORMAT,
-        "the backup has format {}, and this build knows {FORMAT}",
-        manifest.format
-    );
+    let manifest = Manifest::read(backup)?;
     make_empty(dir)?;
     let home = Home::open(dir)?;
-    for entry in &manifest.files {
-        // The keys come last, in another form: without them nothing starts on what is half restored.
-        let to = if entry.path == "keys" { None } else { Some(dir.join(&entry.path)) };
-        bring(&backup.join(&entry.path), entry, to.as_deref())?;
-    }
-    let engine = home.engine(&config::Journal::default())?;
-    let (head, chain) = engine.applied();
-    ensure!(
-        head.0 == manifest.head && chain.to_string() == manifest.chain,
-        "the journal that came back ends at {head}, and the backup says {}: it is not the one that was saved",
-        manifest.head
-    );
-    let bookings =
-        engine.read(|state| invariants::check(state.data()).map(|()| state.data().bookings.len() as u32));
-    let bookings = bookings.map_err(|violation| {
-        anyhow::anyhow!("invariant {} is broken in the backup: {}", violation.invariant, violation.says)
-    })?;
-    drop(engine);
-    for dir in [home.journal(), home.snapshots()] {
-        File::open(dir)?.sync_all()?;
-    }
-    let key = home.begin_another_life(&backup.join("keys"), bookings)?;
+    let bookings = manifest.bring(backup, &home)?;
+    let key = home.begin_another_life(&backup.join(KEYS), bookings)?;
     Ok(Restored { manifest, bookings, key })
 }
 
@@ -204,14 +240,15 @@ fn copy_vault(home: &Home, to: &Path) -> anyhow::Result<()> {
     Ok(vault.copy_to(to)?)
 }
 
-fn copy_file(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies a file durably.
+pub fn copy_file(from: &Path, to: &Path) -> anyhow::Result<()> {
     // The permissions are copied, too: the keys stay readable by their user alone.
     fs::copy(from, to)?;
     Ok(File::open(to)?.sync_all()?)
 }
 
 /// A directory for the user alone. Whatever is in it already is left alone.
-fn make_empty(dir: &Path) -> anyhow::Result<()> {
+pub fn make_empty(dir: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("cannot make {}", dir.display()))?;
     ensure!(fs::read_dir(dir)?.next().is_none(), "{} is not empty: nothing is written over", dir.display());
@@ -265,7 +302,7 @@ fn bring(from: &Path, entry: &Entry, to: Option<&Path>) -> anyhow::Result<()> {
     }
     ensure!(
         hash_of(to.unwrap_or(from))? == entry.blake3,
-        "{} is damaged in the backup: take an older backup; nothing was started",
+        "{} is damaged in the backup: take another backup; nothing was started",
         entry.path
     );
     Ok(())

@@ -191,11 +191,30 @@ pub struct Limits {
     pub mailbox_max: usize,
     /// Joins a second that one network (/24 or /48) gets without being slowed.
     pub joins_per_second_per_network: u32,
+    /// A service that is told to stop says at once that it is not ready (`/readyz`), and serves on for
+    /// so long, milliseconds, before it accepts nobody more. As long as the balancer needs to notice:
+    /// the time between two of its checks, times those that must fail. 0 where nobody else could take
+    /// over: waiting would only make the gap longer.
+    pub drain_ms: u32,
+}
+
+/// Longer than any balancer needs; more is a mistake in the unit.
+const DRAIN_MS_MAX: u32 = 600_000;
+
+impl Limits {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.drain_ms <= DRAIN_MS_MAX,
+            "limits.drain_ms = {}: {DRAIN_MS_MAX} milliseconds at the most",
+            self.drain_ms
+        );
+        Ok(())
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections_max: 16_384, mailbox_max: 16_384, joins_per_second_per_network: 50 }
+        Limits { connections_max: 16_384, mailbox_max: 16_384, joins_per_second_per_network: 50, drain_ms: 0 }
     }
 }
 
@@ -244,6 +263,7 @@ impl Config {
         jiff::tz::TimeZone::get(&config.zone)
             .with_context(|| format!("zone = {:?} is no zone of the IANA database", config.zone))?;
         config.journal.check()?;
+        config.limits.check()?;
         for partner in &config.partners {
             partner.check()?;
         }
@@ -317,6 +337,7 @@ mod tests {
             (&stream("node = 1"), "not neither"),
             (&stream("node = 1\nflush_trusted = true\nstream = \"a.b\""), "letters, digits"),
             (&stream("node = 1\nflush_trusted = true\nlogin = { user = \"a\" }"), "login"),
+            ("data = \"x\"\n[limits]\ndrain_ms = 600001", "at the most"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 3\nsecret_blake3 = \"\"", "from 16"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 16\nsecret_blake3 = \"zz\"", "hexadecimal"),
         ] {

@@ -6,6 +6,8 @@
 //! snapshots/    the state at some position, to start from
 //! vault.redb    people's keys, staff; where several nodes serve, this node's replica of them
 //! stream        the name of the stream that the journal follows, if it follows one
+//! node          the number of the node that followed it from here last
+//! joining/      what a join makes before it puts it in place; gone afterwards
 //! desk          a socket of the running service, for `jari backup`
 //! vault.copy    the vault as it is copied for a backup; gone afterwards
 //! ```
@@ -74,6 +76,11 @@ impl Home {
         self.dir.join("vault.copy")
     }
 
+    /// Where a join makes what it puts in place at last.
+    pub fn joining(&self) -> PathBuf {
+        self.dir.join("joining")
+    }
+
     /// Where the secrets lie.
     pub fn keys_file(&self) -> PathBuf {
         self.dir.join("keys")
@@ -88,6 +95,11 @@ impl Home {
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             return KeyRing::parse(&text).with_context(|| format!("in {}", path.display()));
         }
+        ensure!(
+            !self.joining().exists(),
+            "a join began in {} and did not end: `jari join` again, or remove what is there",
+            self.dir.display()
+        );
         ensure!(
             !self.journal().exists(),
             "{} has a journal but no file `keys`: restore it from the backup; without it, tickets and \
@@ -167,7 +179,18 @@ impl Home {
 
     /// The stream that the journal follows, if it follows one.
     pub fn stream_followed(&self) -> anyhow::Result<Option<String>> {
-        let path = self.dir.join("stream");
+        self.mark("stream")
+    }
+
+    /// The number of the node that followed the stream from here last, if that is known.
+    pub fn node_last(&self) -> anyhow::Result<Option<u16>> {
+        let Some(text) = self.mark("node")? else { return Ok(None) };
+        let node = text.parse().with_context(|| format!("in {}", self.dir.join("node").display()))?;
+        Ok(Some(node))
+    }
+
+    fn mark(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let path = self.dir.join(name);
         if !path.exists() {
             return Ok(None);
         }
@@ -196,8 +219,20 @@ impl Home {
 
     /// Remembers that the journal follows a stream.
     pub fn mark_stream(&self, stream: &str) -> anyhow::Result<()> {
-        let path = self.dir.join("stream");
-        jari_journal::replace_file(&StdDisk, &path, format!("{stream}\n").as_bytes())
+        self.write_mark("stream", stream)
+    }
+
+    /// Remembers which node follows it from here.
+    pub fn mark_node(&self, node: u16) -> anyhow::Result<()> {
+        if self.node_last()? == Some(node) {
+            return Ok(());
+        }
+        self.write_mark("node", &node.to_string())
+    }
+
+    fn write_mark(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.dir.join(name);
+        jari_journal::replace_file(&StdDisk, &path, format!("{text}\n").as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
     }
 

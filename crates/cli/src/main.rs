@@ -11,6 +11,7 @@ mod desk;
 mod geography;
 mod home;
 mod import;
+mod join;
 mod load;
 mod metrics;
 mod service;
@@ -64,6 +65,8 @@ enum Verb {
     Backup(commands::backup::Backup),
     /// Make a data directory from a backup
     Restore(commands::backup::Restore),
+    /// Make a further node of a cluster from a backup of one of its nodes
+    Join(commands::join::Join),
     /// Ask whether a service is ready
     Health(commands::health::Health),
     /// See which version of the rules counts, and make the next one count
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Verb::Staff(staff) => staff.run(),
         Verb::Backup(backup) => backup.run(),
         Verb::Restore(restore) => restore.run(),
+        Verb::Join(join) => join.run(),
         Verb::Health(health) => health.run(),
         Verb::Rules(rules) => rules.run(),
     };

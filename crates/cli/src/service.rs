@@ -39,7 +39,8 @@ pub struct Service {
     /// The site.
     pub site: Arc<Site>,
     node: Node,
-    terminate: Signal,
+    told: Told,
+    drain: Duration,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
     /// Closed when it is dropped.
@@ -51,7 +52,7 @@ impl Service {
     pub async fn start(config: &Config, home: &Home, engine: Engine) -> anyhow::Result<Service> {
         check_connections(config.limits.connections_max);
         // Before anybody hears that the service is there: whoever does may want to end it.
-        let terminate = signal(SignalKind::terminate())?;
+        let told = Told::listen()?;
         let keys = home.keys()?;
         let node_options = NodeOptions {
             mailbox_max: config.limits.mailbox_max,
@@ -79,18 +80,28 @@ impl Service {
         };
         let server = tokio::spawn(jari_web::serve(Arc::clone(&site), listener, options, stopped));
         let first_password = first.map(|first| first.password);
-        Ok(Service { address, first_password, site, node, terminate, stop, server, _desk: desk })
+        let drain = Duration::from_millis(config.limits.drain_ms.into());
+        Ok(Service { address, first_password, site, node, told, drain, stop, server, _desk: desk })
     }
 
-    /// Serves until a signal comes or the node ends by itself.
-    pub async fn until_stopped(&mut self) -> anyhow::Result<()> {
+    /// Serves until a signal comes or the node ends by itself. After the signal it is not ready any
+    /// more, and serves on for as long as a balancer needs to notice, or until another signal.
+    pub async fn until_stopped(&mut self) {
         let node = self.node.handle();
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = self.terminate.recv() => {}
+            () = self.told.to_stop() => {}
+            () = node.stopped() => return,
+        }
+        self.site.drain();
+        if self.drain.is_zero() {
+            return;
+        }
+        tracing::info!(drain = ?self.drain, "not ready any more, and serving on; another signal ends the wait");
+        tokio::select! {
+            () = tokio::time::sleep(self.drain) => {}
+            () = self.told.to_stop() => {}
             () = node.stopped() => {}
         }
-        Ok(())
     }
 
     /// Finishes what is under way, takes a last snapshot, ends.
@@ -104,6 +115,26 @@ impl Service {
         let node = self.node;
         tokio::task::spawn_blocking(move || node.stop()).await??;
         Ok(())
+    }
+}
+
+/// The signals that end a service. While this is there no further one ends the process: what is under
+/// way is finished.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Told {
+    fn listen() -> io::Result<Told> {
+        Ok(Told { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

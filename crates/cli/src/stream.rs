@@ -66,7 +66,15 @@ impl StreamConfig {
             "the servers take messages of {bytes_max} bytes, and a record may need {RECORD_BYTES_NEEDED}: raise \
              `max_payload` in their configuration"
         );
+        home.mark_node(self.node)?;
         Ok(journal)
+    }
+
+    /// Brings files that came from another node up to the stream, which must be theirs; gives where
+    /// they end now. The directory belongs to the stream from then on.
+    pub fn follow_from(&self, home: &Home, files: FileOptions) -> anyhow::Result<Position> {
+        home.mark_stream(&self.stream)?;
+        Ok(self.open(home, files)?.head().0)
     }
 
     /// The bucket of the shared vault.
@@ -104,6 +112,22 @@ impl StreamConfig {
                 home.vault().display()
             )
         })
+    }
+
+    /// Makes the copy of another node's vault this node's replica, which goes on from where it was
+    /// copied. The shared vault must be the one that was followed there.
+    pub async fn join_vault(&self, home: &Home) -> anyhow::Result<()> {
+        let table = self.table(false).await?;
+        let vault = Vault::open(&home.vault(), home.keys()?)?;
+        let is_ours = vault.rejoin(&*table).await;
+        vault.close();
+        ensure!(
+            is_ours?,
+            "the shared vault {} is not the one that the node of the backup followed: it was made anew since, or \
+             is another service's; make a backup now, of a node that runs, and join from that",
+            self.bucket()
+        );
+        Ok(())
     }
 
     async fn table(&self, may_make: bool) -> anyhow::Result<Arc<dyn SharedTable>> {

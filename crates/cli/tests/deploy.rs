@@ -126,6 +126,10 @@ fn the_service_manager_takes_the_units() {
     let files: u64 = value(&unit, "LimitNOFILE=").parse().unwrap();
     let connections = value(&text("single/jari.toml"), "connections_max").replace('_', "");
     assert!(files >= connections.parse::<u64>().unwrap() + 64, "a connection is a file");
+    let stop_s: u64 = value(&unit, "TimeoutStopSec=").trim_end_matches('s').parse().unwrap();
+    let drain = value(&text("cluster/jari.toml"), "drain_ms").replace('_', "");
+    // The last call and the longest request come after the wait, and then the snapshot.
+    assert!(drain.parse::<u64>().unwrap() / 1_000 + 21 + 60 <= stop_s, "nobody is killed while they drain");
 }
 
 #[test]

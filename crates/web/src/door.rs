@@ -62,6 +62,26 @@ impl Door {
         accepted
     }
 
+    /// Closes it; gives whoever stood in the queue. Their requests may have arrived already, and would
+    /// be lost with the queue.
+    pub(crate) fn close(self) -> io::Result<Vec<(TcpStream, SocketAddr)>> {
+        // The runtime may not have heard of all of them yet: the kernel itself is asked.
+        let listener = self.listener.into_std()?;
+        let mut rest = Vec::new();
+        while rest.len() < QUEUE_MAX as usize {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    rest.push((TcpStream::from_std(stream)?, peer));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // Nobody is left, or no file for them.
+                Err(_) => break,
+            }
+        }
+        Ok(rest)
+    }
+
     fn look(&mut self, now: Instant) {
         let took = now - self.looked;
         if took < LOOK_EVERY {

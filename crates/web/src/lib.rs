@@ -12,6 +12,7 @@
 pub mod actions;
 pub mod api;
 pub mod carriers;
+mod closing;
 pub mod code;
 mod codes;
 mod door;

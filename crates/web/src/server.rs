@@ -3,6 +3,9 @@
 //! Everything is bounded: connections, their headers and the time to send them, bodies,
 //! the time of a request. Beyond the connection limit a caller gets one canned answer that
 //! says when to come back, and the connection ends.
+//!
+//! When it stops it first takes in whoever stands in the kernel's queue, then accepts nobody, then
+//! ends what is open (`closing`): no request is dropped that was sent on a connection it accepted.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,15 +15,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::closing::{Closing, Line, Wire, until_ended};
 use crate::door::Door;
 use crate::front::{Caller, FULL_PAGE, Front, FrontBody};
 use crate::network::Peer;
@@ -38,7 +42,11 @@ pub struct ServerOptions {
     pub headers_max: usize,
     /// Bytes of a request's head.
     pub head_bytes_max: usize,
-    /// The time that requests in flight have to end when the server stops.
+    /// A connection on which nothing is asked may stay open for so long after the last caller was
+    /// accepted: whoever asks meanwhile is answered, and told that the connection ends.
+    pub last_call_time: Duration,
+    /// The time that requests in flight have to end after that: as long as one may take, and its
+    /// head to arrive.
     pub stop_time: Duration,
 }
 
@@ -49,7 +57,8 @@ impl Default for ServerOptions {
             headers_time: Duration::from_secs(5),
             headers_max: 64,
             head_bytes_max: 16 * 1024,
-            stop_time: Duration::from_secs(10),
+            last_call_time: Duration::from_secs(1),
+            stop_time: Duration::from_secs(20),
         }
     }
 }
@@ -82,46 +91,86 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let _tasks = tasks::start(&site);
-    let front = Front::new(site);
-    let http = http_of(&options);
-    let places = Arc::new(Semaphore::new(options.connections_max));
-    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let reception = Reception::new(site, &options);
     let mut door = Door::new(listener);
     let newcomers = Arc::new(Semaphore::new(NEWCOMERS_MAX));
-    let stopping = watch::Sender::new(false);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&mut door, &newcomers) => accepted,
             () = &mut stop => break,
         };
-        let (stream, peer, newcomer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_of_one_connection(&error) => continue,
+        match accepted {
+            Ok((stream, peer, newcomer)) => reception.receive(stream, peer, Some(newcomer)),
+            Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Mostly too many open files: those that end make room.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
-                let newcomer = Arc::new(Newcomer::new(newcomer));
-                let connection =
-                    Connection { front: front.clone(), peer: Peer(peer.ip()), newcomer, _place: place };
-                tokio::spawn(connection.run(http.clone(), stream, stopping.subscribe()));
-            }
-            Err(_) => turn_away(stream, &turned_away),
         }
     }
-    drop(door);
-    stopping.send_replace(true);
-    let all = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
-    if tokio::time::timeout(options.stop_time, places.acquire_many(all)).await.is_err() {
-        tracing::warn!("some requests did not end in time");
+    for (stream, peer) in door.close()? {
+        reception.receive(stream, peer, None);
     }
+    reception.end(&options).await;
     Ok(())
+}
+
+/// Takes in whoever is accepted, and knows who is here.
+struct Reception {
+    front: Front,
+    http: http1::Builder,
+    places: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+    closing: Arc<Closing>,
+}
+
+impl Reception {
+    fn new(site: Arc<Site>, options: &ServerOptions) -> Reception {
+        Reception {
+            front: Front::new(site),
+            http: http_of(options),
+            places: Arc::new(Semaphore::new(options.connections_max)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+            closing: Closing::new(),
+        }
+    }
+
+    /// Serves a caller, or tells them that there is no room.
+    fn receive(&self, stream: TcpStream, peer: SocketAddr, newcomer: Option<OwnedSemaphorePermit>) {
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => {
+                let connection = Connection {
+                    front: self.front.clone(),
+                    peer: Peer(peer.ip()),
+                    newcomer: Arc::new(Newcomer::new(newcomer)),
+                    closing: Arc::clone(&self.closing),
+                    _place: place,
+                };
+                tokio::spawn(connection.run(self.http.clone(), stream));
+            }
+            Err(_) => turn_away(stream, &self.turned_away),
+        }
+    }
+
+    /// Waits for everyone who is here to be answered and to go.
+    async fn end(self, options: &ServerOptions) {
+        let all = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
+        let everyone = async {
+            let _places = self.places.acquire_many(all).await;
+            let _turned_away = self.turned_away.acquire_many(TURNED_AWAY_MAX as u32).await;
+        };
+        let mut everyone = std::pin::pin!(everyone);
+        self.closing.call_last();
+        if tokio::time::timeout(options.last_call_time, everyone.as_mut()).await.is_ok() {
+            return;
+        }
+        self.closing.hang_up_on_silence();
+        if tokio::time::timeout(options.stop_time, everyone).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+    }
 }
 
 fn http_of(options: &ServerOptions) -> http1::Builder {
@@ -153,11 +202,11 @@ struct Newcomer {
 }
 
 impl Newcomer {
-    fn new(permit: OwnedSemaphorePermit) -> Newcomer {
+    fn new(permit: Option<OwnedSemaphorePermit>) -> Newcomer {
         Newcomer {
-            is_new: AtomicBool::new(true),
+            is_new: AtomicBool::new(permit.is_some()),
             has_asked: AtomicBool::new(false),
-            permit: Mutex::new(Some(permit)),
+            permit: Mutex::new(permit),
         }
     }
 
@@ -177,34 +226,31 @@ struct Connection {
     front: Front,
     peer: Peer,
     newcomer: Arc<Newcomer>,
+    closing: Arc<Closing>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    async fn run(self, http: http1::Builder, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+    async fn run(self, http: http1::Builder, stream: TcpStream) {
         // An answer is written whole; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
-        let Connection { front, peer, newcomer, _place } = self;
+        let Connection { front, peer, newcomer, closing, _place } = self;
         let first = Arc::clone(&newcomer);
         let caller = Caller::new(peer, Arc::new(move || first.is_no_longer_new()));
-        let asked = Arc::new(Asked { front, caller, newcomer: Arc::clone(&newcomer) });
+        let (line, silence) = (Arc::new(Line::default()), closing.silence());
+        let asked =
+            Asked { front, caller, newcomer: Arc::clone(&newcomer), line: Arc::clone(&line), closing };
+        let asked = Arc::new(asked);
         let service = service_fn(move |request| answer(Arc::clone(&asked), request));
-        let stopping = async move { stopping.wait_for(|stopping| *stopping).await.is_ok() };
-        let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&line)));
+        let mut serving = std::pin::pin!(http.serve_connection(wire, service));
         if let Ok(ended) = tokio::time::timeout(NEWCOMER_TIME, serving.as_mut()).await {
             return tell(ended);
         }
         if !newcomer.has_asked.load(Ordering::Relaxed) {
             newcomer.is_no_longer_new();
         }
-        let ended = tokio::select! {
-            ended = serving.as_mut() => ended,
-            _ = stopping => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        };
-        tell(ended);
+        tell(until_ended(serving, |serving| serving.graceful_shutdown(), &line, silence).await);
     }
 }
 
@@ -219,12 +265,21 @@ struct Asked {
     front: Front,
     caller: Caller,
     newcomer: Arc<Newcomer>,
+    line: Arc<Line>,
+    closing: Arc<Closing>,
 }
 
 async fn answer(asked: Arc<Asked>, request: Request<Incoming>) -> Result<Response<FrontBody>, Infallible> {
+    asked.line.is_understood();
     // A body that is still to come may take its sender as long as they like.
     asked.newcomer.has_asked.store(request.body().is_end_stream(), Ordering::Relaxed);
-    Ok(asked.front.answer(&asked.caller, request).await)
+    let mut response = asked.front.answer(&asked.caller, request).await;
+    // Its body was read, too.
+    asked.line.is_understood();
+    if asked.closing.is_last() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 /// Reads what the caller says, so that the answer is not lost to a reset, and answers.

@@ -1,6 +1,7 @@
 //! The site: everything that a request may need, in one place, shared by all of them.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -143,6 +144,8 @@ pub struct Site {
     pub(crate) health: Health,
     /// Writes in flight, and how many may be.
     pub(crate) shed: Arc<Shed>,
+    /// It serves on, but says that it is not ready.
+    draining: AtomicBool,
 }
 
 impl Site {
@@ -160,11 +163,24 @@ impl Site {
             password_checks: Semaphore::new(2),
             health: Health::default(),
             shed: Shed::new(options.shed),
+            draining: AtomicBool::new(false),
             node,
             keys,
             vault,
             options,
         })
+    }
+
+    /// Says from now on that it is not ready (`/readyz`), so that balancers send nobody here any more.
+    /// Whoever comes is served as before.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is about to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 }
 

@@ -49,6 +49,8 @@ const STAFF: TableDefinition<'static, &'static str, (u32, u8, &'static str)> = T
 const ENDED: TableDefinition<'static, u64, u64> = TableDefinition::new("ended staff sessions");
 /// Up to which revision of which shared table everything is here; one row.
 const FOLLOWED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("followed");
+/// The same of the vault that this one is a copy of; it counts for nothing until [`Vault::rejoin`].
+const COPIED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("copied");
 
 /// Writes that may wait.
 const WRITES_MAX: usize = 16_384;
@@ -183,6 +185,22 @@ impl Vault {
     pub async fn follows(&self, table: &dyn SharedTable) -> Result<bool, VaultError> {
         let life = table.standing().await?.life;
         Ok(self.store.followed().is_some_and(|followed| followed.life == life))
+    }
+
+    /// Makes a copy of a replica ([`Vault::copy_to`]) a replica again, which goes on from where it was
+    /// copied. False, and nothing is changed, unless that very table was followed there.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub async fn rejoin(&self, table: &dyn SharedTable) -> Result<bool, VaultError> {
+        let Some(copied) = self.store.copied() else { return Ok(false) };
+        let standing = table.standing().await?;
+        if copied.life != standing.life || copied.revision > standing.revision {
+            return Ok(false);
+        }
+        let heard = self.write(|reply| Write::Heard { rows: Vec::new(), followed: Some(copied), reply });
+        heard.await.map(|()| true).map_err(|_| VaultError::Unwritten)
     }
 
     /// Waits until everything is here that is in the shared table at this moment, for a copy

@@ -75,7 +75,7 @@ impl Demo {
             jari_drill::live::auditor::SharedLedger::default(),
             Some(progress_line(&service)),
         ));
-        service.until_stopped().await?;
+        service.until_stopped().await;
         stop.send_replace(true);
         println!("\nstopping; the next start goes on from here");
         match crowd.await? {

@@ -10,6 +10,7 @@ pub mod draw;
 pub mod drill;
 pub mod health;
 pub mod import;
+pub mod join;
 pub mod journal;
 pub mod keys;
 pub mod rules;

@@ -13,6 +13,9 @@ use crate::service::Service;
 
 /// Serves waiting rooms and campaigns from a data directory until Ctrl-C or SIGTERM.
 ///
+/// Then `/readyz` says at once that it is not ready; it serves on for `limits.drain_ms`, or until
+/// another signal, accepts nobody more, answers whatever was asked, and ends.
+///
 /// The configuration is TOML; one line, `data = "/var/lib/jari"`, is enough. Printed at the
 /// start: the address, and at the very first start the operator's password, once.
 #[derive(Args)]
@@ -56,6 +59,6 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
             service.address
         );
     }
-    service.until_stopped().await?;
+    service.until_stopped().await;
     service.stop().await
 }

@@ -1,5 +1,6 @@
 //! Several nodes on one stream, as they are run: the real binary, real servers.
 
+mod join;
 mod nodes;
 mod place;
 #[path = "../../../journal/tests/servers/mod.rs"]

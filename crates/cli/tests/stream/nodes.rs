@@ -14,17 +14,17 @@ const SOON: Duration = Duration::from_secs(20);
 const DAY_MS: u64 = 86_400_000;
 
 /// Someone who asks one node.
-struct Caller<'a> {
+pub struct Caller<'a> {
     node: &'a Running,
     headers: Vec<(&'static str, String)>,
 }
 
 impl Running {
-    fn nobody(&self) -> Caller<'_> {
+    pub fn nobody(&self) -> Caller<'_> {
         Caller { node: self, headers: Vec::new() }
     }
 
-    fn bearing(&self, token: &str) -> Caller<'_> {
+    pub fn bearing(&self, token: &str) -> Caller<'_> {
         self.nobody().saying("authorization", &format!("Bearer {token}"))
     }
 }
@@ -39,7 +39,7 @@ impl<'a> Caller<'a> {
         self.saying("idempotency-key", &format!("{key:0>24}"))
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(SOON))
@@ -55,20 +55,20 @@ impl<'a> Caller<'a> {
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub fn get(&self, path: &str) -> Value {
         let (status, answer) = self.ask("GET", path, None);
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
 
-    fn post(&self, path: &str, body: Value, expected: u16) -> Value {
+    pub fn post(&self, path: &str, body: Value, expected: u16) -> Value {
         let (status, answer) = self.ask("POST", path, Some(&body));
         assert_eq!(status, expected, "{path}: {answer}");
         answer
     }
 
     /// Asks until what another node did shows.
-    fn until(&self, method: &str, path: &str, fits: impl Fn(u16, &Value) -> bool) -> Value {
+    pub fn until(&self, method: &str, path: &str, fits: impl Fn(u16, &Value) -> bool) -> Value {
         let deadline = Instant::now() + SOON;
         loop {
             let (status, answer) = self.ask(method, path, None);
@@ -84,7 +84,7 @@ fn http_request(method: &str, url: &str) -> ureq::http::request::Builder {
     ureq::http::Request::builder().method(method).uri(url)
 }
 
-fn text(value: &Value, name: &str) -> String {
+pub fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}")).to_owned()
 }
 
@@ -101,13 +101,13 @@ fn two_nodes(cluster: &Cluster, dir: &std::path::Path) -> ([Place; 2], [Running;
     (places, [first, second], password)
 }
 
-fn sign_in(node: &Running, password: &str, expected: u16) -> Value {
+pub fn sign_in(node: &Running, password: &str, expected: u16) -> Value {
     let asked = json!({ "name": "operator", "password": password });
     node.nobody().post("/api/v1/operator/sessions", asked, expected)
 }
 
 /// A campaign with a room for people in front of it, and one without a campaign for everybody.
-fn stage(node: &Running, staff: &str, now: u64) {
+pub fn stage(node: &Running, staff: &str, now: u64) {
     let operator = |key: &str| node.bearing(staff).keyed(key);
     let campaign = json!({
         "campaign": 1, "name": "55-59", "room": 1, "quota": 100,
@@ -138,7 +138,7 @@ fn stage(node: &Running, staff: &str, now: u64) {
 }
 
 /// A code asked for at one node, taken back at another: the session.
-fn identify(asked: &Running, confirmed: &Running, telephone: &str) -> String {
+pub fn identify(asked: &Running, confirmed: &Running, telephone: &str) -> String {
     let claim = json!({"name": "김하늘", "birth": "1964-03-07", "telephone": telephone, "language": "en"});
     let challenge = text(&asked.nobody().post("/api/v1/identities/codes", claim, 201), "token");
     let messages = asked.nobody().get(&format!("/api/v1/demo/outbox?to={telephone}"));

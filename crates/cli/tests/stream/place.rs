@@ -52,6 +52,14 @@ impl Place {
         fs::write(&path, format!("{settings}\n{}", fs::read_to_string(&path).unwrap())).unwrap();
     }
 
+    /// Adds settings to a table that is there already, after the line that begins with `line`.
+    pub fn set_after(&self, line: &str, settings: &str) {
+        let path = self.dir.join("jari.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(line), "{line}");
+        fs::write(&path, text.replacen(line, &format!("{line}\n{settings}"), 1)).unwrap();
+    }
+
     /// Brings the node up; waits until it listens.
     pub fn serve(&self) -> Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jari"))
@@ -104,7 +112,12 @@ impl Running {
 
     /// Ends the node as a service manager does, or as a power cut does; gives what it printed
     /// since it was last listened to.
-    pub fn end(mut self, signal: &str) -> String {
+    pub fn end(self, signal: &str) -> String {
+        self.end_with_log(signal).0
+    }
+
+    /// The same, and its log.
+    pub fn end_with_log(mut self, signal: &str) -> (String, String) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
         let status = self.child.wait().unwrap();
@@ -112,7 +125,7 @@ impl Running {
         assert!(signal == "-9" || status.success(), "{status}: {log}");
         let mut said = String::new();
         self.stdout.read_to_string(&mut said).unwrap();
-        said
+        (said, log)
     }
 }
 

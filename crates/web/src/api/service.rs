@@ -47,12 +47,12 @@ struct Ready {
     rules: RulesView,
 }
 
-/// Ready: changes can be taken. 503 while stopping, while the disk is full, and while the journal does
-/// not answer.
+/// Ready: changes can be taken. 503 from the moment it is told to stop, while the disk is full, and while
+/// the journal does not answer.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = Ready), Problems))]
 async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, Problem> {
     let status = site.node.status();
-    if status.stopped {
+    if status.stopped || site.is_draining() {
         return Err(jari_node::Rejected::Stopping.into());
     }
     if status.disk_full {

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
 };
 
-use super::{CACHE_BYTES, ENDED, FOLLOWED, PEOPLE, STAFF};
+use super::{CACHE_BYTES, COPIED, ENDED, FOLLOWED, PEOPLE, STAFF};
 
 /// Why a write did not happen. Nothing of it is kept.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -64,6 +65,7 @@ impl Store {
         transaction.open_table(STAFF)?;
         transaction.open_table(ENDED)?;
         transaction.open_table(FOLLOWED)?;
+        transaction.open_table(COPIED)?;
         transaction.commit()?;
         Ok(Store { open, database: RwLock::new(Some(database)), closed: AtomicBool::new(false) })
     }
@@ -92,8 +94,17 @@ impl Store {
 
     /// Up to where a shared table is here, if one was ever followed.
     pub(super) fn followed(&self) -> Option<Followed> {
+        self.row_of(FOLLOWED)
+    }
+
+    /// Up to where a shared table was in what this is a copy of, if it followed one.
+    pub(super) fn copied(&self) -> Option<Followed> {
+        self.row_of(COPIED)
+    }
+
+    fn row_of(&self, table: TableDefinition<'static, (), (u64, &'static str)>) -> Option<Followed> {
         let read = self.read(|transaction| {
-            Ok(transaction.open_table(FOLLOWED)?.get(())?.map(|kept| {
+            Ok(transaction.open_table(table)?.get(())?.map(|kept| {
                 let (revision, life) = kept.value();
                 Followed { life: life.to_owned(), revision }
             }))
@@ -109,7 +120,8 @@ impl Store {
     }
 
     /// Writes what is committed at this moment into a new file, durably; the store goes on meanwhile.
-    /// Which shared table was followed is not copied: what comes back from a backup belongs to none.
+    /// The copy follows no shared table, since what comes back from a backup belongs to none; it only
+    /// remembers which one this follows, for a node that is made from it while the others live.
     pub(super) fn copy_to(&self, path: &Path) -> Result<(), redb::Error> {
         let copy = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
         self.read(|from| {
@@ -129,6 +141,9 @@ impl Store {
                 for row in from.open_table(ENDED)?.iter()? {
                     let (nonce, ends_at) = row?;
                     ended.insert(nonce.value(), ends_at.value())?;
+                }
+                if let Some(followed) = from.open_table(FOLLOWED)?.get(())? {
+                    into.open_table(COPIED)?.insert((), followed.value())?;
                 }
             }
             into.commit()?;

@@ -1,6 +1,8 @@
 //! The server on a real socket: limits, overload, an orderly end.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jari_web::shed::ShedOptions;
 use jari_web::{ServerOptions, serve};
@@ -16,6 +18,11 @@ struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
+}
+
+/// Whoever is silent is hung up on as soon as the server is told to stop.
+fn at_once() -> ServerOptions {
+    ServerOptions { last_call_time: Duration::ZERO, ..ServerOptions::default() }
 }
 
 async fn run(site: &TestSite, options: ServerOptions) -> Running {
@@ -39,7 +46,7 @@ async fn ask(stream: &mut TcpStream, text: &str) -> String {
 #[tokio::test]
 async fn one_connection_serves_many_requests_and_the_end_is_orderly() {
     let site = TestSite::new().await;
-    let server = run(&site, ServerOptions::default()).await;
+    let server = run(&site, at_once()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     for _ in 0..3 {
         let answer = ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -48,6 +55,75 @@ async fn one_connection_serves_many_requests_and_the_end_is_orderly() {
     server.stop.send(()).unwrap();
     server.serving.await.unwrap().unwrap();
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_has_begun_to_arrive_when_the_server_stops_is_answered() {
+    let site = TestSite::new().await;
+    let server = run(&site, at_once()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // Answered once: between two requests a connection is hung up on.
+    ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    stream.write_all(b"POST /api/v1/rooms/1/tickets HTTP/1.1\r\nho").await.unwrap();
+    server.stop.send(()).unwrap();
+    // The door is shut when nobody is let in any more, and this one is still here.
+    while TcpStream::connect(server.address).await.is_ok() {}
+    stream.write_all(b"st: x\r\ncontent-length: 2\r\n\r\n").await.unwrap();
+    let answer = ask(&mut stream, "{}").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    server.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn at_the_last_call_an_answer_says_that_the_connection_ends() {
+    let site = TestSite::new().await;
+    let options = ServerOptions { last_call_time: Duration::from_secs(600), ..ServerOptions::default() };
+    let server = run(&site, options).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    server.stop.send(()).unwrap();
+    let mut said = String::new();
+    while !said.contains("connection: close") {
+        said = ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+    }
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    // Nobody else is here, so nothing is waited for.
+    server.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_stands_in_the_queue_when_the_server_stops_is_answered() {
+    let site = TestSite::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = |_| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        stream
+    };
+    // Fewer than its queue holds before the server makes it longer.
+    let waiting: Vec<_> = (0..100).map(connect).collect();
+    // It is told to stop before it has looked at anybody.
+    serve(site.site.clone(), listener, at_once(), std::future::ready(())).await.unwrap();
+    for mut stream in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_drains_is_not_ready_and_serves_on() {
+    let site = TestSite::new().await;
+    assert_eq!(site.nobody().get("/readyz").await.status, 200);
+    site.site.drain();
+    assert_eq!(site.nobody().get("/readyz").await.problem(), problem(503, "restarting"));
+    assert_eq!(site.nobody().get("/healthz").await.status, 200);
+    site.with_room(false, None).await;
+    assert_eq!(site.nobody().get("/api/v1/rooms/1/now").await.status, 200);
 }
 
 #[tokio::test]

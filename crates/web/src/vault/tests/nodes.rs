@@ -202,6 +202,35 @@ async fn a_copy_of_a_replica_belongs_to_no_table() {
 }
 
 #[tokio::test]
+async fn a_copy_of_a_replica_goes_on_from_where_it_was_copied_at_that_table_alone() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    let gone = here.seal(PersonId(1), &contact("Kim")).await.unwrap();
+    let stays = here.seal(PersonId(2), &contact("Lee")).await.unwrap();
+    there.catch_up().await.unwrap();
+    let node = Node::new();
+    there.copy_to(&node.path).unwrap();
+    here.forget(PersonId(1)).await.unwrap();
+    let late = here.seal(PersonId(3), &contact("Park")).await.unwrap();
+
+    let copy = Vault::open(&node.path, keys()).unwrap();
+    let other = MemoryTable::default();
+    other.lose();
+    assert!(!copy.rejoin(&other).await.unwrap(), "another table, or one that was made anew");
+    assert!(copy.rejoin(&*table).await.unwrap());
+    stop(copy);
+    let joined = node.start(&table).await.unwrap();
+    table.set_away(true);
+    assert_eq!(joined.contact(PersonId(2), &stays).await.unwrap(), Some(contact("Lee")));
+    assert_eq!(joined.contact(PersonId(3), &late).await.unwrap(), Some(contact("Park")));
+    table.set_away(false);
+    assert_eq!(joined.contact(PersonId(1), &gone).await.unwrap(), None, "who was forgotten stays so");
+    let alone = Node::new();
+    let vault = Vault::open(&alone.path, keys()).unwrap();
+    assert!(!vault.rejoin(&*table).await.unwrap(), "the vault of one machine");
+}
+
+#[tokio::test]
 async fn an_entry_that_is_not_ours_changes_nothing() {
     let table = Arc::new(MemoryTable::default());
     let here = Node::new().start(&table).await.unwrap();
