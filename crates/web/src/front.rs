@@ -24,7 +24,7 @@ use tower::ServiceExt;
 use crate::api::Rush;
 use crate::network::Peer;
 use crate::problem::Problem;
-use crate::shed::Step;
+use crate::shed::{Permit, Step};
 use crate::site::Site;
 use crate::{api, pages};
 
@@ -57,7 +57,7 @@ pub struct Caller {
 
 impl Caller {
     /// A caller at the end of a connection. `heard` is called whenever a request of theirs
-    /// needs no more work: it is answered, or its refusal only waits.
+    /// needs no work for now: it is answered, or waits for leave.
     #[must_use]
     pub fn new(peer: Peer, heard: Arc<dyn Fn() + Send + Sync>) -> Caller {
         Caller { peer, heard }
@@ -89,13 +89,13 @@ impl Front {
             return document.map(|bytes| Either::Left(Full::new(bytes)));
         }
         let limited = step_of(&request).filter(|_| !is_operators(request.uri().path()));
-        let permit = limited.map(|step| self.site.shed.admit(step));
-        if let Some(None) = permit {
-            metrics::counter!("jari_shed_total").increment(1);
-            (caller.heard)();
-            self.site.shed.park().await;
-            return shed(&request).map(Either::Right);
-        }
+        let permit = match limited {
+            None => None,
+            Some(step) => match self.admit(caller, step).await {
+                Some(permit) => Some(permit),
+                None => return shed(&request).map(Either::Right),
+            },
+        };
         let mut response = match Rush::of(request.method(), request.uri().path()) {
             Some(rush) => {
                 let answered = guarded(Box::pin(rush.answer(&self.site, caller.peer, request))).await;
@@ -110,6 +110,19 @@ impl Front {
         secure(response.headers_mut());
         (caller.heard)();
         response
+    }
+
+    /// Leave to do a write, at once or after a wait.
+    async fn admit(&self, caller: &Caller, step: Step) -> Option<Permit> {
+        if let Some(permit) = self.site.shed.admit(step) {
+            return Some(permit);
+        }
+        (caller.heard)();
+        let permit = self.site.shed.wait(step).await;
+        if permit.is_none() {
+            metrics::counter!("jari_shed_total").increment(1);
+        }
+        permit
     }
 
     async fn routed(&self, peer: Peer, mut request: Request<Body>) -> Response {

@@ -1,32 +1,46 @@
 //! Sheds writes that could not be served in time, before anything is spent on them.
 //!
 //! So many writes may be in flight; the number follows what was measured. While answers
-//! take about as long as they do at ease, it grows; when they take twice as long it
-//! shrinks by a tenth (after TCP Vegas and Netflix's gradient limit). Whoever is over it
-//! is told to come back; nothing is parsed for them. Reads are never shed here.
+//! take about as long as they do at ease, it grows; when they take half as long again it
+//! shrinks (after TCP Vegas and Netflix's gradient limit). At ease means that no more were
+//! in flight than are always let through: nothing else moves the baseline up, or a long
+//! overload would pass for ease in the end. Reads are never shed here. More in flight than
+//! needed would not only wait: with thousands, what one request touches has left the
+//! processor's caches when its answer is due.
 //!
-//! Two things keep the work done from being wasted when very many come. Whoever holds a
-//! place and finishes (confirms, gives back) has twice the room: a hold whose confirmation
-//! is turned away was work for nothing. And those turned away hear it after a second or
-//! so, not at once: a caller whose every refusal is instant asks again at once, and
-//! refusing would become the whole work.
+//! Whoever is over the limit waits, with nothing parsed for them, and is told after some
+//! seconds to come back. A caller whose every refusal is instant asks again at once, and
+//! refusing would become the whole work. When half of the room is free meanwhile, because
+//! those inside went away and nobody new came, it is given to whoever came last (adaptive
+//! LIFO: Maurer, "Fail at Scale", ACM Queue 13(8), 2015): in the order of their coming
+//! everyone would be served just when they have turned away. No person's turn hangs on it:
+//! their place is their ticket's number. Whoever finishes (confirms, gives back) has twice
+//! the room and goes before those who begin: a hold whose confirmation is turned away was
+//! work for nothing.
 //!
-//! A decision costs two atomic additions; a completion one more and, every 64th time,
-//! the adaptation. A refusal that waits costs its connection and a timer.
+//! A decision costs an atomic addition, a completion some more and, twenty times a second,
+//! the adaptation. A wait costs its connection, a timer and a lock held for a push.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Completions that one adaptation looks at.
-const WINDOW: u32 = 64;
-/// Latencies within this of twice the baseline are no sign of anything, microseconds: nobody
-/// feels them, and many at once share a flush.
-const SLACK_US: u64 = 20_000;
+mod line;
 
-/// Refusals that wait at once; beyond it they are instant.
-const PARKED_MAX: u32 = 16_384;
-/// How long a refusal waits: this, and up to as much again.
-const PARK_MS: u64 = 500;
+use line::Line;
+
+/// What one adaptation looks at: so many completions at least, over so long at least. Shorter
+/// ones mistake one slow flush, or a processor lent to others for a moment, for the rule.
+const WINDOW: u32 = 64;
+const WINDOW_TIME: Duration = Duration::from_millis(50);
+/// So much above the baseline and a half is no sign of anything, microseconds: nobody feels it, and
+/// many at once share a flush.
+const SLACK_US: u64 = 1_000;
+/// What answers take at ease is a running mean over about so many windows.
+const EASE_WINDOWS: u64 = 8;
+
+/// How long someone waits for leave: this, and up to as much again.
+const WAIT_MS: u64 = 1_500;
 
 /// What a write does for the one who sends it.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -46,11 +60,13 @@ pub struct ShedOptions {
     pub writes_first: u32,
     /// Writes in flight at the most.
     pub writes_max: u32,
+    /// Writes that may wait; beyond it they are refused at once.
+    pub waiting_max: usize,
 }
 
 impl Default for ShedOptions {
     fn default() -> Self {
-        ShedOptions { writes_min: 64, writes_first: 512, writes_max: 8_192 }
+        ShedOptions { writes_min: 64, writes_first: 256, writes_max: 8_192, waiting_max: 16_384 }
     }
 }
 
@@ -64,61 +80,59 @@ pub struct Shed {
     /// Completions since the last adaptation, and their latencies' sum.
     completed: AtomicU32,
     sum_us: AtomicU64,
-    /// What answers take at ease: falls at once, rises slowly.
+    /// When that was, microseconds after `began`.
+    adapted_us: AtomicU64,
+    began: Instant,
+    /// What answers take at ease.
     baseline_us: AtomicU64,
-    /// Refusals that wait now, and all there ever were.
-    parked: AtomicU32,
-    refused: AtomicU64,
+    line: Line,
+    /// All who ever waited.
+    waited: AtomicU64,
 }
 
 /// Leave to do one write. Dropping it ends the write.
-pub struct Permit<'a> {
-    shed: &'a Shed,
-    started: Instant,
+pub struct Permit {
+    shed: Arc<Shed>,
+    /// None once it is clear that nobody will use it.
+    started: Option<Instant>,
 }
 
 impl Shed {
     /// A limit that has learnt nothing yet.
     #[must_use]
-    pub fn new(options: ShedOptions) -> Shed {
-        Shed {
+    pub fn new(options: ShedOptions) -> Arc<Shed> {
+        Arc::new(Shed {
             limit: AtomicU32::new(options.writes_first.clamp(options.writes_min, options.writes_max)),
             options,
             in_flight: AtomicU32::new(0),
             peak: AtomicU32::new(0),
             completed: AtomicU32::new(0),
             sum_us: AtomicU64::new(0),
+            adapted_us: AtomicU64::new(0),
+            began: Instant::now(),
             baseline_us: AtomicU64::new(0),
-            parked: AtomicU32::new(0),
-            refused: AtomicU64::new(0),
-        }
+            line: Line::new(options.waiting_max),
+            waited: AtomicU64::new(0),
+        })
     }
 
-    /// Leave to do one write, or none if too many are in flight.
+    /// Leave to do one write, or none if so many are in flight that it has to wait.
     #[must_use]
-    pub fn admit(&self, step: Step) -> Option<Permit<'_>> {
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let limit = self.limit.load(Ordering::Relaxed);
-        let limit = if step == Step::Finish { limit.saturating_mul(2) } else { limit };
-        if before >= limit {
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        self.peak.fetch_max(before + 1, Ordering::Relaxed);
-        Some(Permit { shed: self, started: Instant::now() })
+    pub fn admit(self: &Arc<Self>, step: Step) -> Option<Permit> {
+        let limit = self.limit();
+        let room = if step == Step::Finish { limit.saturating_mul(2) } else { limit };
+        self.enter(room).then(|| self.permit())
     }
 
-    /// Lets a refusal wait, so that refusing stays cheap however many ask again.
-    pub async fn park(&self) {
-        let number = self.refused.fetch_add(1, Ordering::Relaxed);
-        if self.parked.fetch_add(1, Ordering::Relaxed) < PARKED_MAX {
-            // Neighbours in the count wake apart (Knuth's multiplicative hash).
-            let spread = (number.wrapping_mul(2_654_435_761) >> 16) % PARK_MS;
-            let _parked = Parked(&self.parked);
-            tokio::time::sleep(Duration::from_millis(PARK_MS + spread)).await;
-        } else {
-            self.parked.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Waits for leave; none if there is still none after some seconds, or too many wait.
+    pub async fn wait(self: &Arc<Self>, step: Step) -> Option<Permit> {
+        let leave = self.line.join(step)?;
+        // Someone may have left in between, before they could see who waits.
+        self.call_next();
+        // Neighbours in the count give up apart (Knuth's multiplicative hash).
+        let number = self.waited.fetch_add(1, Ordering::Relaxed);
+        let spread_ms = (number.wrapping_mul(2_654_435_761) >> 16) % WAIT_MS;
+        tokio::time::timeout(Duration::from_millis(WAIT_MS + spread_ms), leave).await.ok()?.ok()
     }
 
     /// How many writes may be in flight now.
@@ -133,28 +147,69 @@ impl Shed {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Counts one more in flight, if fewer than `room` are.
+    fn enter(&self, room: u32) -> bool {
+        let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
+        if before >= room {
+            self.in_flight.fetch_sub(1, Ordering::SeqCst);
+            return false;
+        }
+        self.peak.fetch_max(before + 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Lets in those who wait, until half of the room is taken. Whoever leaves counts
+    /// themselves out before they look who waits, and whoever waits stands in line before they
+    /// look for room: one of the two sees the other.
+    fn call_next(self: &Arc<Self>) {
+        while self.line.anyone() && self.enter(self.limit().div_ceil(2)) {
+            if let Err(mut permit) = self.line.call(self.permit()) {
+                permit.started = None;
+                return;
+            }
+        }
+    }
+
+    fn permit(self: &Arc<Self>) -> Permit {
+        Permit { shed: Arc::clone(self), started: Some(Instant::now()) }
+    }
+
     fn complete(&self, took_us: u64) {
         self.sum_us.fetch_add(took_us, Ordering::Relaxed);
-        if self.completed.fetch_add(1, Ordering::Relaxed) + 1 == WINDOW {
-            // Completions that slip in between are counted in the next window: the mean
-            // is a little off, which an average forgives.
-            self.completed.store(0, Ordering::Relaxed);
-            let mean_us = self.sum_us.swap(0, Ordering::Relaxed) / u64::from(WINDOW);
-            let peak = self.peak.swap(0, Ordering::Relaxed);
-            self.adapt(mean_us, peak);
+        let completed = self.completed.fetch_add(1, Ordering::Relaxed) + 1;
+        if !completed.is_multiple_of(WINDOW) {
+            return;
+        }
+        let now_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let since = self.adapted_us.load(Ordering::Relaxed);
+        let due = now_us.saturating_sub(since) >= WINDOW_TIME.as_micros() as u64;
+        let (order, otherwise) = (Ordering::Relaxed, Ordering::Relaxed);
+        if due && self.adapted_us.compare_exchange(since, now_us, order, otherwise).is_ok() {
+            // Completions that slip in between are counted in the next window: the mean is a
+            // little off, which an average forgives.
+            let completed = self.completed.swap(0, Ordering::Relaxed).max(1);
+            let mean_us = self.sum_us.swap(0, Ordering::Relaxed) / u64::from(completed);
+            self.adapt(mean_us, self.peak.swap(0, Ordering::Relaxed));
         }
     }
 
     fn adapt(&self, mean_us: u64, peak: u32) {
         let known = self.baseline_us.load(Ordering::Relaxed);
-        let risen = known + known / 256 + 1;
-        let baseline = if known == 0 { mean_us } else { mean_us.min(risen) };
+        let baseline = match known {
+            0 => mean_us,
+            // Those who finish have twice the room.
+            _ if mean_us > known && peak <= 2 * self.options.writes_min => {
+                known + (mean_us - known).div_ceil(EASE_WINDOWS)
+            }
+            _ => mean_us.min(known),
+        };
         self.baseline_us.store(baseline, Ordering::Relaxed);
-        let limit = self.limit.load(Ordering::Relaxed);
-        let next = if mean_us > 2 * baseline + SLACK_US {
-            limit - limit.div_ceil(10)
+        let limit = self.limit();
+        let step = limit.div_ceil(8);
+        let next = if mean_us > baseline + baseline / 2 + SLACK_US {
+            limit.saturating_sub(step)
         } else if peak >= limit - limit / 8 {
-            limit + limit.isqrt()
+            limit.saturating_add(step)
         } else {
             limit
         };
@@ -162,67 +217,15 @@ impl Shed {
     }
 }
 
-/// A refusal that waits; its caller may go away meanwhile.
-struct Parked<'a>(&'a AtomicU32);
-
-impl Drop for Parked<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.shed.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.shed.complete(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        self.shed.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if let Some(started) = self.started {
+            self.shed.complete(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+            self.shed.call_next();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shed() -> Shed {
-        Shed::new(ShedOptions { writes_min: 4, writes_first: 16, writes_max: 64 })
-    }
-
-    #[test]
-    fn beyond_the_limit_nobody_is_let_in_until_someone_leaves() {
-        let shed = shed();
-        let mut permits: Vec<_> = (0..16).map(|_| shed.admit(Step::Begin)).collect();
-        assert!(permits.iter().all(Option::is_some));
-        assert!(shed.admit(Step::Begin).is_none());
-        assert!(shed.admit(Step::Finish).is_some(), "whoever finishes has more room");
-        permits.pop();
-        assert!(shed.admit(Step::Begin).is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_waits_and_a_caller_who_leaves_frees_its_room() {
-        let shed = shed();
-        let began = tokio::time::Instant::now();
-        shed.park().await;
-        let waited_ms = began.elapsed().as_millis() as u64;
-        assert!((PARK_MS..=2 * PARK_MS).contains(&waited_ms), "{waited_ms} ms");
-        let left = tokio::time::timeout(Duration::from_millis(1), shed.park()).await;
-        assert!(left.is_err(), "the caller went away first");
-        assert_eq!(shed.parked.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn the_limit_shrinks_when_answers_take_long_and_grows_when_they_do_not() {
-        let shed = shed();
-        shed.adapt(5_000, 16);
-        assert_eq!(shed.limit(), 20);
-        for _ in 0..100 {
-            shed.adapt(100_000, 16);
-        }
-        assert_eq!(shed.limit(), 4);
-        for _ in 0..100 {
-            shed.adapt(5_000, shed.limit());
-        }
-        assert_eq!(shed.limit(), 64);
-        shed.adapt(5_000, 3);
-        assert_eq!(shed.limit(), 64);
-    }
-}
+mod tests;

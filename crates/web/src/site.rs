@@ -143,7 +143,7 @@ pub struct Site {
     /// What booking felt lately.
     pub(crate) health: Health,
     /// Writes in flight, and how many may be.
-    pub(crate) shed: Shed,
+    pub(crate) shed: Arc<Shed>,
 }
 
 impl Site {

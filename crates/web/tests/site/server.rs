@@ -95,7 +95,7 @@ async fn rubbish_on_the_wire_ends_its_own_connection_only() {
 
 #[tokio::test]
 async fn writes_beyond_the_limit_are_shed_and_the_rooms_document_is_not() {
-    let none = ShedOptions { writes_min: 0, writes_first: 0, writes_max: 0 };
+    let none = ShedOptions { writes_min: 0, writes_first: 0, writes_max: 0, waiting_max: 0 };
     let site = TestSite::with(|options| options.shed = none).await;
     let reply = site.nobody().post("/api/v1/rooms/1/tickets", &json!({})).await;
     assert_eq!(reply.problem(), problem(503, "overloaded"));
