@@ -314,6 +314,7 @@ impl<'a> Director<'a> {
             slots: self.load_slots.clone(),
             capacity_s: self.plan.overload_s.0,
             overload_s: self.plan.overload_s.1,
+            slice: overload::SLICE,
             seed: self.ground.seed,
         };
         // The load has a thread of its own, and the service for as long as it lasts: should it

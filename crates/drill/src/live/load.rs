@@ -395,7 +395,12 @@ impl Crowd<'_> {
     /// A request without an answer: it may have been carried out.
     fn fail(&mut self, number: usize, error: HttpError) {
         let step = self.seats[number].step;
-        self.count(&word_of(&Err(error)));
+        match (&error, step) {
+            (HttpError::Timeout, Step::Connect | Step::Hold) => self.count("timeout_hold"),
+            (HttpError::Timeout, Step::Confirm) => self.count("timeout_confirm"),
+            (HttpError::Timeout, Step::Cancel) => self.count("timeout_cancel"),
+            _ => self.count(&word_of(&Err(error))),
+        }
         if let Some(visitor) = self.close(number)
             && step == Step::Hold
         {

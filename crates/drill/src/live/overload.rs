@@ -27,8 +27,8 @@ pub const TIMES: f64 = 10.0;
 /// People wait no longer: they leave before their system's own second attempt to connect, which
 /// comes after a second and would be counted as a second person's.
 const PATIENCE: Duration = Duration::from_millis(600);
-/// When a slowed service runs and rests.
-const SLICE: Slice = Slice { run: Duration::from_millis(1), rest: Duration::from_millis(11) };
+/// Seldom enough that stopping and continuing costs little, often enough that nobody waits long.
+pub const SLICE: Slice = Slice { run: Duration::from_millis(1), rest: Duration::from_millis(11) };
 /// Connections at the most, and files that are open beside them.
 const CONNECTIONS_MAX: u64 = 18_000;
 const OTHER_FILES: u64 = 200;
@@ -44,6 +44,8 @@ pub struct OverloadOptions {
     pub capacity_s: f64,
     /// For the overload.
     pub overload_s: f64,
+    /// When a slowed service runs and rests.
+    pub slice: Slice,
     /// See [`Load::seed`].
     pub seed: u64,
 }
@@ -53,23 +55,28 @@ pub struct OverloadOptions {
 pub struct Overload {
     /// What a service of ours carries with all of its core, before it is slowed.
     pub whole: Option<LoadOutcome>,
-    /// Visits at any time at its best.
-    pub best_visits: usize,
-    /// Its best.
-    pub best: LoadOutcome,
+    /// What it carried with so many visits at any time.
+    pub tried: Vec<(usize, LoadOutcome)>,
+    /// Which of these was its best.
+    pub best_at: usize,
     /// Under ten times as much.
     pub over: LoadOutcome,
 }
 
 impl Overload {
+    /// Visits at any time at its best, and what came of them.
+    pub fn best(&self) -> &(usize, LoadOutcome) {
+        &self.tried[self.best_at]
+    }
+
     /// Bookings a second under overload, as a part of the best.
     pub fn ratio(&self) -> f64 {
-        self.over.booked_per_s() / self.best.booked_per_s().max(0.001)
+        self.over.booked_per_s() / self.best().1.booked_per_s().max(0.001)
     }
 
     /// Times the best that really came: attempts to connect.
     pub fn offered_times(&self) -> f64 {
-        self.over.offered as f64 / self.over.lasted_s / self.best.booked_per_s().max(0.001)
+        self.over.offered as f64 / self.over.lasted_s / self.best().1.booked_per_s().max(0.001)
     }
 
     /// People who came and were not let in, or were told to come back.
@@ -80,7 +87,7 @@ impl Overload {
     /// p99 of what was served under overload and at its best, ms.
     pub fn p99_ms(&self) -> (f64, f64) {
         let ms = |outcome: &LoadOutcome| outcome.served.value_at_quantile(0.99) as f64 / 1000.0;
-        (ms(&self.over), ms(&self.best))
+        (ms(&self.over), ms(&self.best().1))
     }
 }
 
@@ -111,7 +118,7 @@ pub fn measure(
             seed: options.seed.wrapping_add(round),
         };
         round += 1;
-        let throttle = service.filter(|_| is_slowed).map(|service| service.throttle(SLICE));
+        let throttle = service.filter(|_| is_slowed).map(|service| service.throttle(options.slice));
         let (outcome, visitors) = load::run(&load, std::mem::take(&mut left), throttle)?;
         left = visitors;
         io::Result::Ok(outcome)
@@ -120,17 +127,14 @@ pub fn measure(
         Some(_) => Some(run(Offer::Closed { visits: WHOLE_VISITS }, options.capacity_s, false)?),
         None => None,
     };
-    let mut best: Option<(usize, LoadOutcome)> = None;
+    let mut tried = Vec::new();
     for visits in CLOSED_VISITS {
-        let outcome = run(Offer::Closed { visits }, options.capacity_s, true)?;
-        if best.as_ref().is_none_or(|(_, known)| outcome.booked_per_s() > known.booked_per_s()) {
-            best = Some((visits, outcome));
-        }
+        tried.push((visits, run(Offer::Closed { visits }, options.capacity_s, true)?));
     }
-    let Some((best_visits, best)) = best else { return Ok(None) };
-    let offer = Offer::Open { visits_per_s: best.booked_per_s() * TIMES };
-    let over = run(offer, options.overload_s, true)?;
-    Ok(Some(Overload { whole, best_visits, best, over }))
+    let rates = tried.iter().map(|(_, outcome)| outcome.booked_per_s()).enumerate();
+    let Some((best_at, best)) = rates.max_by(|one, other| one.1.total_cmp(&other.1)) else { return Ok(None) };
+    let over = run(Offer::Open { visits_per_s: best * TIMES }, options.overload_s, true)?;
+    Ok(Some(Overload { whole, tried, best_at, over }))
 }
 
 /// As many as people who may be under way at once, within the files that may be open.

@@ -204,7 +204,7 @@ fn overload_plot(evening: &Evening) -> Option<Plot> {
         let whole = booked.len().saturating_sub(1);
         booked[..whole].iter().enumerate().map(|(second, booked)| (second as f64, *booked as f64)).collect()
     };
-    let best = overload.best.booked_per_s();
+    let best = overload.best().1.booked_per_s();
     let over: Vec<Point> = by_second(&overload.over.booked_by_second);
     let goal = over.iter().map(|(at_s, _)| (*at_s, 0.95 * best)).collect();
     Some(Plot {
@@ -297,20 +297,20 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
         Some(whole) => {
             add("best_bookings_per_s", per_s(whole, &format!("With all of its core: {what}")).headline(4));
             let note = "At its best, slowed so that one core can offer it ten times as much";
-            add("slowed_best_bookings_per_s", per_s(&overload.best, note));
+            add("slowed_best_bookings_per_s", per_s(&overload.best().1, note));
         }
         None => {
-            add("best_bookings_per_s", per_s(&overload.best, &format!("At its best: {what}")).headline(4))
+            add("best_bookings_per_s", per_s(&overload.best().1, &format!("At its best: {what}")).headline(4))
         }
     }
-    let visits = Figure::count(overload.best_visits as u64, "people", "At any time at its best");
+    let visits = Figure::count(overload.best().0 as u64, "people", "At any time at its best");
     add("best_people_at_once", visits);
     add("overload_bookings_per_s", per_s(&overload.over, "While ten times as many came"));
     add("overload_goodput_ratio", Figure::new(overload.ratio(), "", "Of its best"));
     let note = "Times its best that came, each over a connection of their own";
     add("overload_offered_times", Figure::new(overload.offered_times(), "", note));
     let share = "Processor time of the service by the clock, as it was slowed";
-    for (key, outcome) in [("best", &overload.best), ("overload", &overload.over)] {
+    for (key, outcome) in [("best", &overload.best().1), ("overload", &overload.over)] {
         if let Some(part) = outcome.share {
             add(&format!("{key}_core_share"), Figure::new(part, "of a core", share));
         }

@@ -6,6 +6,10 @@
 //! it themselves, between two looks for answers: a thread apart would compete with them for the
 //! same core and be late. Whatever the service ran too long is paid for by the rest that follows.
 //!
+//! A signal is sent to the thread of the child that works most. The kernel lets one thread take it
+//! for all, the one it was sent to if it can; the process's first thread mostly sleeps, and would
+//! have to wait for the core until those that work have had their turn.
+//!
 //! Must never touch a process that is not a child of ours, and never leave one stopped: dropped,
 //! in a panic too, it lets the child go on. Should this process itself be killed, the kernel does
 //! so for a child that is alone in its process group: it hangs up on and continues a group whose
@@ -14,6 +18,7 @@
 use std::{
     fs,
     marker::PhantomData,
+    path::PathBuf,
     process::Child,
     time::{Duration, Instant},
 };
@@ -33,6 +38,8 @@ pub struct Slice {
 #[derive(Debug)]
 pub struct Throttle<'a> {
     id: Pid,
+    busiest: Pid,
+    busiest_in_proc: PathBuf,
     slice: Slice,
     is_stopped: bool,
     since: Instant,
@@ -48,8 +55,12 @@ impl<'a> Throttle<'a> {
     pub fn begin(child: &'a Child, slice: Slice) -> Self {
         let now = Instant::now();
         let id = Pid::from_child(child);
+        let busiest = threads(child.id()).max_by_key(|(_, used)| *used);
+        let busiest = busiest.and_then(|(thread, _)| Pid::from_raw(thread)).unwrap_or(id);
         Self {
             id,
+            busiest,
+            busiest_in_proc: format!("/proc/{}/task/{}", child.id(), busiest.as_raw_pid()).into(),
             slice,
             is_stopped: false,
             since: now,
@@ -86,8 +97,10 @@ impl<'a> Throttle<'a> {
     }
 
     fn send(&self, signal: Signal) {
+        // A thread's number may be another process's once it has ended.
+        let is_its_own = self.busiest_in_proc.exists();
         // A child that has ended takes no signal, and needs none: whoever asks it will see.
-        let _ = kill_process(self.id, signal);
+        let _ = kill_process(if is_its_own { self.busiest } else { self.id }, signal);
     }
 }
 
@@ -100,12 +113,17 @@ impl Drop for Throttle<'_> {
 /// The processor time of all threads that a process has now, to the nanosecond: `/proc/PID/stat`
 /// counts in hundredths of a second, too coarse for a small share of two seconds.
 fn processor_time(id: u32) -> Option<Duration> {
-    let threads = fs::read_dir(format!("/proc/{id}/task")).ok()?;
-    let mut all = Duration::ZERO;
-    for thread in threads.filter_map(Result::ok) {
+    let all = threads(id).map(|(_, used)| used).reduce(|one, other| one + other);
+    all.filter(|used| !used.is_zero())
+}
+
+/// The threads of a process and the processor time of each.
+fn threads(id: u32) -> impl Iterator<Item = (i32, Duration)> {
+    let entries = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
+    entries.filter_map(Result::ok).filter_map(|thread| {
         // A thread may end between being listed and being read.
-        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
-        all += Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
-    }
-    Some(all)
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let used = Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
+        Some((thread.file_name().to_str()?.parse().ok()?, used))
+    })
 }

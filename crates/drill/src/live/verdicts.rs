@@ -287,7 +287,7 @@ fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
     let goodput = format!(
         "{ratio:.2}: {} of {} bookings a second{}",
         number(overload.over.booked_per_s().round()),
-        number(overload.best.booked_per_s().round()),
+        number(overload.best().1.booked_per_s().round()),
         slowed(overload)
     );
     let late_ms = overload.over.lag.value_at_quantile(0.99) as f64 / 1000.0;
@@ -319,7 +319,7 @@ fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
 
 /// What of its core a service had while it was measured.
 fn slowed(overload: &Overload) -> String {
-    match (overload.over.share, overload.best.share) {
+    match (overload.over.share, overload.best().1.share) {
         (Some(over), Some(best)) => format!(
             ", with {:.1} % of its core against {:.1} %, so that one core can offer that much",
             over * 100.0,
