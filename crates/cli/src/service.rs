@@ -89,7 +89,7 @@ impl Service {
     pub async fn until_stopped(&mut self) {
         let node = self.node.handle();
         tokio::select! {
-            () = self.told.to_stop() => {}
+            () = self.told.heard() => {}
             () = node.stopped() => return,
         }
         self.site.drain();
@@ -99,7 +99,7 @@ impl Service {
         tracing::info!(drain = ?self.drain, "not ready any more, and serving on; another signal ends the wait");
         tokio::select! {
             () = tokio::time::sleep(self.drain) => {}
-            () = self.told.to_stop() => {}
+            () = self.told.heard() => {}
             () = node.stopped() => {}
         }
     }
@@ -130,7 +130,7 @@ impl Told {
         Ok(Told { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn to_stop(&mut self) {
+    async fn heard(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -97,6 +97,14 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
                 Err(problem) => panic!("{problem:?}"),
             }
         };
-        assert_eq!(here.contact(PersonId(40), &sealed).await.unwrap(), Some(contact("Choi")));
+        // The other one's connection finds the servers again in its own time.
+        let found = loop {
+            match here.contact(PersonId(40), &sealed).await {
+                Ok(found) => break found,
+                Err(problem) if problem.code == "vault_away" && tries < 20 => tries += 1,
+                Err(problem) => panic!("{problem:?}"),
+            }
+        };
+        assert_eq!(found, Some(contact("Choi")));
     });
 }
