@@ -75,6 +75,20 @@ fn logged(log: &str, name: &str) -> u64 {
     digits.parse().unwrap()
 }
 
+/// Nodes that have stopped, each brought up to the end of the stream in a further one: one history, one
+/// state.
+fn is_one_history(nodes: [(&Place, &Place); 2]) {
+    let ends = nodes.map(|(from, to)| {
+        let backup = backup_of(from, to.dir.join("backup"));
+        to.prints(&["join", &backup, "--config", "jari.toml"]);
+        to.prints(&["journal", "verify", "data"])
+    });
+    for name in ["chain hash", "state hash", "rules", "bookings"] {
+        assert_eq!(field(&ends[0], name), field(&ends[1], name), "{name}");
+    }
+    assert!(ends.iter().all(|end| !end.contains("DIFFERS")), "{ends:?}");
+}
+
 #[test]
 fn a_node_joins_from_a_backup_while_another_serves() {
     let cluster = Cluster::start();
@@ -134,16 +148,7 @@ fn a_node_joins_from_a_backup_while_another_serves() {
     assert!(records > 0, "and replayed what came after: {log}");
     a.end("-TERM");
 
-    // Each brought up to the end of the stream: one history, one state, one ring of keys.
-    let ends = [(first, third), (second, fourth)].map(|(from, to)| {
-        let backup = backup_of(from, to.dir.join("backup"));
-        to.prints(&["join", &backup, "--config", "jari.toml"]);
-        to.prints(&["journal", "verify", "data"])
-    });
-    for name in ["chain hash", "state hash", "rules", "bookings"] {
-        assert_eq!(field(&ends[0], name), field(&ends[1], name), "{name}");
-    }
-    assert!(ends.iter().all(|end| !end.contains("DIFFERS")), "{ends:?}");
+    is_one_history([(first, third), (second, fourth)]);
     let keys = places.each_ref().map(|place| fs::read(place.dir.join("data/keys")).unwrap());
     assert!(keys.iter().all(|ring| *ring == keys[0]));
 }
@@ -154,6 +159,12 @@ fn ends(place: &Place) -> (u64, u64) {
     let (_, ends) = field(&text, "records").split_once('(').unwrap();
     let (first, head) = ends.trim_end_matches(')').split_once(" to ").unwrap();
     (first.parse().unwrap(), head.parse().unwrap())
+}
+
+/// It does not go well, and says why.
+fn refused(place: &Place, arguments: &[&str], says: &str) {
+    let said = place.refused(arguments);
+    assert!(said.contains(says), "{said}");
 }
 
 /// A node on the one server of a cluster.
@@ -167,18 +178,10 @@ fn alone(dir: &Path, node: u16, cluster: &Cluster) -> Place {
 fn what_cannot_join_is_refused_and_says_what_to_do() {
     let cluster = Cluster::start_with(1, "sync_interval: always");
     let dir = tempfile::tempdir().unwrap();
-    let [first, second, third] = [1, 2, 3].map(|node| alone(dir.path(), node, &cluster));
+    let [first, second] = [1, 2].map(|node| alone(dir.path(), node, &cluster));
     first.serve().end("-TERM");
-    second.set_after(
-        "kind = \"jetstream\"",
-        "keep_all = false\nsegment_bytes_max = 500\nsnapshot_every_commands = 2",
-    );
     let backup = backup_of(&first, dir.path().join("backup"));
     let join = ["join", &backup, "--config", "jari.toml"];
-    let refused = |place: &Place, arguments: &[&str], says: &str| {
-        let said = place.refused(arguments);
-        assert!(said.contains(says), "{said}");
-    };
 
     // One machine alone has no stream.
     let single = dir.path().join("single");
@@ -199,8 +202,17 @@ fn what_cannot_join_is_refused_and_says_what_to_do() {
     refused(&second, &["join", &backup, "--config", "same.toml"], "say --replace");
     assert!(!second.dir.join("data").exists(), "nothing was made so far");
     refused(&first, &["join", &backup, "--config", "jari.toml", "--replace"], "nothing is written over");
+}
 
-    // A damaged one. What it left, as a kill would, does not start, and does not stand in the way.
+#[test]
+fn what_an_interrupted_join_left_does_not_start_and_does_not_stand_in_the_way() {
+    let cluster = Cluster::start_with(1, "sync_interval: always");
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = [1, 2].map(|node| alone(dir.path(), node, &cluster));
+    first.serve().end("-TERM");
+    let backup = backup_of(&first, dir.path().join("backup"));
+    let join = ["join", &backup, "--config", "jari.toml"];
+    // A damaged backup leaves what a kill would leave.
     let vault = Path::new(&backup).join("vault.redb");
     let whole = fs::read(&vault).unwrap();
     let mut bent = whole.clone();
@@ -216,6 +228,21 @@ fn what_cannot_join_is_refused_and_says_what_to_do() {
     second.prints(&join);
     second.serve().end("-TERM");
     refused(&second, &join, "nothing is written over");
+}
+
+#[test]
+fn a_backup_of_another_life_of_the_stream_is_refused_and_a_lost_node_is_replaced() {
+    let cluster = Cluster::start_with(1, "sync_interval: always");
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second, third] = [1, 2, 3].map(|node| alone(dir.path(), node, &cluster));
+    second.set_after(
+        "kind = \"jetstream\"",
+        "keep_all = false\nsegment_bytes_max = 500\nsnapshot_every_commands = 2",
+    );
+    first.serve().end("-TERM");
+    let backup = backup_of(&first, dir.path().join("backup"));
+    let join = ["join", &backup, "--config", "jari.toml"];
+    second.prints(&join);
 
     // A stream that begins after the backup's end.
     let (_, head) = ends(&first);

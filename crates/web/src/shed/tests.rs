@@ -1,3 +1,5 @@
+//! What the limit on writes does as answers get slow and quick again, and who waits for leave.
+
 use super::*;
 
 type Order = Arc<std::sync::Mutex<Vec<&'static str>>>;
