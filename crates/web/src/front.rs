@@ -57,7 +57,7 @@ pub struct Caller {
 
 impl Caller {
     /// A caller at the end of a connection. `heard` is called whenever a request of theirs
-    /// needs no work for now: it is answered, or waits for leave.
+    /// needs no more work: it is answered.
     #[must_use]
     pub fn new(peer: Peer, heard: Arc<dyn Fn() + Send + Sync>) -> Caller {
         Caller { peer, heard }
@@ -91,9 +91,12 @@ impl Front {
         let limited = step_of(&request).filter(|_| !is_operators(request.uri().path()));
         let permit = match limited {
             None => None,
-            Some(step) => match self.admit(caller, step).await {
+            Some(step) => match self.admit(step).await {
                 Some(permit) => Some(permit),
-                None => return shed(&request).map(Either::Right),
+                None => {
+                    (caller.heard)();
+                    return shed(&request).map(Either::Right);
+                }
             },
         };
         let mut response = match Rush::of(request.method(), request.uri().path()) {
@@ -113,11 +116,12 @@ impl Front {
     }
 
     /// Leave to do a write, at once or after a wait.
-    async fn admit(&self, caller: &Caller, step: Step) -> Option<Permit> {
+    async fn admit(&self, step: Step) -> Option<Permit> {
         if let Some(permit) = self.site.shed.admit(step) {
             return Some(permit);
         }
-        (caller.heard)();
+        // Whoever waits for leave is not answered yet: were their place among the newcomers free,
+        // the next would be let in to wait beside them, and most would leave unanswered.
         let permit = self.site.shed.wait(step).await;
         if permit.is_none() {
             metrics::counter!("jari_shed_total").increment(1);
