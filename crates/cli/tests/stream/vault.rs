@@ -88,23 +88,26 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
         assert_eq!((refused.code, refused.status.as_u16()), ("vault_away", 503));
     });
     cluster.restart_all();
-    runtime.block_on(async {
-        let mut tries = 0;
-        let sealed = loop {
-            match there.seal(PersonId(40), &contact("Choi")).await {
-                Ok(sealed) => break sealed,
-                Err(problem) if problem.code == "vault_away" && tries < 20 => tries += 1,
-                Err(problem) => panic!("{problem:?}"),
-            }
-        };
-        // The other one's connection finds the servers again in its own time.
-        let found = loop {
-            match here.contact(PersonId(40), &sealed).await {
-                Ok(found) => break found,
-                Err(problem) if problem.code == "vault_away" && tries < 20 => tries += 1,
-                Err(problem) => panic!("{problem:?}"),
-            }
-        };
-        assert_eq!(found, Some(contact("Choi")));
-    });
+    runtime.block_on(goes_on(&here, &there));
+}
+
+/// A person is kept at one of them and found at the other, as soon as the servers are back.
+async fn goes_on(here: &Vault, there: &Vault) {
+    let mut tries = 0;
+    let sealed = loop {
+        match there.seal(PersonId(40), &contact("Choi")).await {
+            Ok(sealed) => break sealed,
+            Err(problem) if problem.code == "vault_away" && tries < 20 => tries += 1,
+            Err(problem) => panic!("{problem:?}"),
+        }
+    };
+    // The other one's connection finds the servers again in its own time.
+    let found = loop {
+        match here.contact(PersonId(40), &sealed).await {
+            Ok(found) => break found,
+            Err(problem) if problem.code == "vault_away" && tries < 20 => tries += 1,
+            Err(problem) => panic!("{problem:?}"),
+        }
+    };
+    assert_eq!(found, Some(contact("Choi")));
 }
