@@ -44,8 +44,6 @@ const READ_BACK_AFTER_KILL: usize = 400;
 const READ_BACK_AT_END: usize = 200_000;
 /// People who visit under load.
 const VISITORS_MAX: usize = 20_000;
-/// Connections of the overload: fewer than files may be open, on both sides.
-const OVERLOAD_CONNECTIONS_MAX: usize = 8_000;
 const CAMPAIGN_PATH: &str = "/api/v1/campaigns/";
 
 /// What to run against.
@@ -147,7 +145,7 @@ pub async fn run(
     (director.say)("reading back everything that was acknowledged");
     let found = read_back(&director.read_back(READ_BACK_AT_END), &ledger).await;
     director.rubbish.after_expiry().await;
-    let overload = director.overload(&ledger).await;
+    let overload = director.overload(&ledger).await?;
     let events = director.events().await?;
     // The sampler ends with its watch.
     let data_bytes = director.ground.service.as_ref().map_or(0, Service::data_bytes);
@@ -303,7 +301,7 @@ impl<'a> Director<'a> {
         Ok(Kill { at, away, found })
     }
 
-    async fn overload(&mut self, ledger: &SharedLedger) -> Option<Overload> {
+    async fn overload(&mut self, ledger: &SharedLedger) -> anyhow::Result<Option<Overload>> {
         (self.say)("measuring the service's best, then offering ten times as much");
         self.mark("load");
         let sessions = |limit: usize| -> Vec<Arc<str>> {
@@ -316,10 +314,19 @@ impl<'a> Director<'a> {
             slots: self.load_slots.clone(),
             capacity_s: self.plan.overload_s.0,
             overload_s: self.plan.overload_s.1,
-            connections: OVERLOAD_CONNECTIONS_MAX,
+            slice: overload::SLICE,
             seed: self.ground.seed,
         };
-        overload::measure(&options, visitors).await
+        // The load has a thread of its own, and the service for as long as it lasts: should it
+        // panic, the service ends with it.
+        let service = self.ground.service.take();
+        let measured = spawn_blocking(move || {
+            let overload = overload::measure(&options, visitors, service.as_ref());
+            (service, overload)
+        });
+        let (service, overload) = measured.await.context("the load panicked")?;
+        self.ground.service = service;
+        overload.context("the load could not be made")
     }
 
     fn read_back(&self, people_max: usize) -> ReadBack {

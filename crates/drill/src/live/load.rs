@@ -1,31 +1,46 @@
 //! Booking at full load: visits of hold, confirm and cancel, closed-loop to find what the service
 //! carries, open-loop to offer it more.
 //!
-//! A visit belongs to a person with a session, who comes again and again. Whoever is refused or
-//! hears nothing in time leaves at once and costs nothing further. Must never offer without bound
-//! in time, in requests or in connections. Start at [`run`].
+//! Each visit comes over a connection of its own, as a crowd does, and closes it. Whoever has no
+//! connection or no answer within their patience leaves at once and costs nothing further. The
+//! cancel frees its person for another visit, and counts for nothing else.
+//!
+//! One loop on one thread looks for answers, without a task or a channel a request: whoever offers
+//! ten times as much must be much cheaper than whoever serves it. Must never offer without bound in
+//! time or in connections, and never let anyone queue for a connection here: it would be the
+//! generator that kept them waiting. Start at [`run`].
 
-use std::{collections::BTreeMap, collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use hdrhistogram::Histogram;
-use tokio::time::Instant;
+use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 
 use super::{
     api,
-    crowd::{
-        people::Random,
-        tally::{Kind, histogram},
-        word_of,
-    },
-    http::{Done, Job, Target, Workers},
+    crowd::{people::Random, tally::histogram, word_of},
+    http::{Answer, HttpError},
+    throttle::Throttle,
 };
+
+mod seat;
+
+pub use seat::Visitor;
+use seat::{Seat, Step};
 
 /// Holds that one person may ever make, less a few.
 const VISITS_PER_PERSON_MAX: u32 = 100;
-/// Whoever holds a place and is told to come back does so after this, under the same key.
-const AGAIN: Duration = Duration::from_millis(250);
-const TRIES_MAX: u8 = 20;
-const STARTS_AT_ONCE: usize = 256;
+/// So many people come at once before answers are looked at again.
+const STARTS_AT_ONCE: usize = 16;
+/// Answers looked at in one go: few, so that the service's slices are kept in time.
+const EVENTS_MAX: usize = 64;
+const BUFFER_BYTES: usize = 16 * 1024;
+/// The system's own waiting is no finer than that; for less the loop looks again and again.
+const SLEEP: Duration = Duration::from_millis(1);
 
 /// How visits come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +50,7 @@ pub enum Offer {
         /// How many.
         visits: usize,
     },
-    /// So many a second, whatever the service does.
+    /// So many a second, with exponential gaps, whatever the service does.
     Open {
         /// How many.
         visits_per_s: f64,
@@ -46,61 +61,49 @@ pub enum Offer {
 #[derive(Debug, Clone)]
 pub struct Load {
     /// The service.
-    pub target: Target,
+    pub target: SocketAddr,
     /// How visits come.
     pub offer: Offer,
-    /// For how long; then those under way have `request_time_max` to end.
+    /// For how long; then those under way have their patience to end.
     pub duration: Duration,
     /// Connections at the most.
     pub connections: usize,
-    /// A person waits no longer for an answer.
-    pub request_time_max: Duration,
+    /// A person waits no longer for a connection and its first answer, or for a later answer.
+    pub patience: Duration,
     /// Slots with places for everyone.
     pub slots: Vec<u32>,
     /// All that is random follows from it; two loads on one service need two.
     pub seed: u64,
 }
 
-/// A person who visits.
-#[derive(Debug, Clone)]
-pub struct Visitor {
-    session: Arc<str>,
-    visits: u32,
-    slot: u32,
-    booking: u32,
-    key: u64,
-    tries: u8,
-}
-
-impl Visitor {
-    /// Who has this session.
-    pub fn new(session: Arc<str>) -> Self {
-        Self { session, visits: 0, slot: 0, booking: 0, key: 0, tries: 0 }
-    }
-}
-
 /// What came of a load.
 #[derive(Debug)]
 pub struct LoadOutcome {
-    /// Visits that began.
+    /// Visits that began: attempts to connect.
     pub offered: u64,
     /// Bookings acknowledged before the load's end.
     pub booked: u64,
-    /// Visits that could not begin because every visitor was on one.
+    /// Visits that could not begin because of the generator: no connection, port, file or person
+    /// was free.
     pub not_offered: u64,
-    /// Answers by word.
+    /// People who left without having been connected.
+    pub kept_out: u64,
+    /// What came of all that was asked, by word: of connecting only what failed.
     pub answers: BTreeMap<String, u64>,
-    /// Holds and confirmations that were carried out: from when their connection stood, µs. What
-    /// lies before that is being kept out, or the generator's own lateness, in `lag`.
+    /// Holds and confirmations that were carried out, µs: a hold from when its person meant to
+    /// come, a confirmation from when it was sent. Whoever was not let in at once has left, so
+    /// being kept out is not in it; the generator's own lateness is.
     pub served: Histogram<u64>,
     /// Requests that told people to come back: the same.
     pub refused: Histogram<u64>,
-    /// From when a request ought to have been sent to a free connection, µs.
+    /// From when a person meant to come to when they began to connect, µs.
     pub lag: Histogram<u64>,
     /// How long the load lasted.
     pub lasted_s: f64,
     /// Bookings acknowledged in each second.
     pub booked_by_second: Vec<u64>,
+    /// The share of a core that a slowed service really had; none if it was not slowed.
+    pub share: Option<f64>,
 }
 
 impl LoadOutcome {
@@ -108,188 +111,325 @@ impl LoadOutcome {
     pub fn booked_per_s(&self) -> f64 {
         self.booked as f64 / self.lasted_s.max(0.001)
     }
+
+    fn new(load: &Load) -> Self {
+        Self {
+            offered: 0,
+            booked: 0,
+            not_offered: 0,
+            kept_out: 0,
+            answers: BTreeMap::new(),
+            served: histogram(),
+            refused: histogram(),
+            lag: histogram(),
+            lasted_s: load.duration.as_secs_f64(),
+            booked_by_second: vec![0; load.duration.as_secs() as usize + 1],
+            share: None,
+        }
+    }
 }
 
-struct Running<'a> {
+/// Offers a load with these visitors, and gives back those who can come again. Blocks.
+///
+/// # Errors
+///
+/// When the system gives no means to wait for connections at all.
+pub fn run(
+    load: &Load,
+    visitors: Vec<Visitor>,
+    mut throttle: Option<Throttle<'_>>,
+) -> io::Result<(LoadOutcome, Vec<Visitor>)> {
+    let began = Instant::now();
+    let mut crowd = Crowd {
+        poll: Poll::new()?,
+        seats: (0..load.connections.max(1)).map(|_| Seat::new()).collect(),
+        free: (0..load.connections.max(1)).rev().collect(),
+        visitors: visitors.into(),
+        doubtful: Vec::new(),
+        patience: VecDeque::new(),
+        random: Random::new(load.seed, 4),
+        outcome: LoadOutcome::new(load),
+        began,
+        ends: began + load.duration,
+        next: began,
+        buffer: vec![0; BUFFER_BYTES],
+        load,
+    };
+    crowd.drive(throttle.as_mut())?;
+    for seat in 0..crowd.seats.len() {
+        crowd.leave(seat);
+    }
+    crowd.outcome.share = throttle.and_then(|throttle| throttle.share());
+    crowd.visitors.extend(crowd.doubtful);
+    Ok((crowd.outcome, crowd.visitors.into()))
+}
+
+struct Crowd<'a> {
     load: &'a Load,
-    workers: Workers<(Kind, Box<Visitor>)>,
-    free: VecDeque<Visitor>,
-    /// In order of time: all wait equally long.
-    again: VecDeque<(Instant, Kind, Visitor)>,
+    poll: Poll,
+    seats: Vec<Seat>,
+    free: Vec<usize>,
+    visitors: VecDeque<Visitor>,
+    /// People whose hold got no answer: they may have it, and come again when nobody else is left.
+    doubtful: Vec<Visitor>,
+    /// When somebody's patience ends: in order of time, as all have the same. Which seat, which
+    /// visit there, and the last step that it covers.
+    patience: VecDeque<(Instant, usize, u32, Step)>,
     random: Random,
     outcome: LoadOutcome,
     began: Instant,
     ends: Instant,
     /// When the next visit of an open load ought to begin.
     next: Instant,
-    under_way: usize,
+    buffer: Vec<u8>,
 }
 
-/// Offers a load with these visitors, and gives back those who can come again.
-pub async fn run(load: &Load, visitors: Vec<Visitor>) -> (LoadOutcome, Vec<Visitor>) {
-    let began = Instant::now();
-    let outcome = LoadOutcome {
-        offered: 0,
-        booked: 0,
-        not_offered: 0,
-        answers: BTreeMap::new(),
-        served: histogram(),
-        refused: histogram(),
-        lag: histogram(),
-        lasted_s: load.duration.as_secs_f64(),
-        booked_by_second: vec![0; load.duration.as_secs() as usize + 1],
-    };
-    let mut running = Running {
-        workers: Workers::start(&load.target, load.connections),
-        free: visitors.into(),
-        again: VecDeque::new(),
-        random: Random::new(load.seed, 4),
-        outcome,
-        began,
-        ends: began + load.duration,
-        next: began,
-        under_way: 0,
-        load,
-    };
-    running.drive().await;
-    (running.outcome, running.free.into())
-}
-
-impl Running<'_> {
-    async fn drive(&mut self) {
-        let deadline = self.ends + self.load.request_time_max * 2;
+impl Crowd<'_> {
+    fn drive(&mut self, mut throttle: Option<&mut Throttle<'_>>) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut keep = |now| throttle.as_mut().map_or(now + SLEEP * 2, |throttle| throttle.keep(now));
+        let deadline = self.ends + self.load.patience * 4;
         loop {
             let now = Instant::now();
-            while let Some((at, kind, visitor)) = self.again.pop_front_if(|(at, ..)| *at <= now) {
-                self.send(kind, visitor, at);
-            }
+            let changes = keep(now);
             if now < self.ends {
                 self.begin(now);
-            } else if (self.under_way == 0 && self.again.is_empty()) || now >= deadline {
-                return;
+            } else if self.under_way() == 0 || now >= deadline {
+                return Ok(());
             }
-            let mut absorbed = false;
-            while let Some(done) = self.workers.try_next() {
-                self.absorb(done);
-                absorbed = true;
-            }
-            if absorbed {
-                tokio::task::yield_now().await;
-                continue;
-            }
-            let wake = match self.load.offer {
-                Offer::Open { .. } if now < self.ends => self.next.max(now + Duration::from_micros(200)),
-                _ => now + Duration::from_millis(20),
+            self.lose_patience(now);
+            let soon = match self.load.offer {
+                Offer::Open { .. } if now < self.ends => self.next.min(changes),
+                _ => changes,
             };
-            tokio::select! {
-                done = self.workers.next(), if self.under_way > 0 => self.absorb(done),
-                () = tokio::time::sleep_until(wake.min(deadline)) => {}
+            let sleep = if soon > Instant::now() + SLEEP { SLEEP } else { Duration::ZERO };
+            match self.poll.poll(&mut events, Some(sleep)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                keep(Instant::now());
+                self.event(event);
             }
         }
+    }
+
+    fn under_way(&self) -> usize {
+        self.seats.len() - self.free.len()
     }
 
     fn begin(&mut self, now: Instant) {
-        match self.load.offer {
-            Offer::Closed { visits } => while self.under_way < visits && self.visit(now) {},
-            Offer::Open { visits_per_s } => {
-                for _ in 0..STARTS_AT_ONCE {
+        for _ in 0..STARTS_AT_ONCE {
+            match self.load.offer {
+                Offer::Closed { visits } => {
+                    if self.under_way() >= visits || !self.visit(now, now) {
+                        return;
+                    }
+                }
+                Offer::Open { visits_per_s } => {
                     if self.next > now {
                         return;
                     }
-                    let at = self.next;
+                    let came = self.next;
                     let gap_s = self.random.exponential(1.0 / visits_per_s.max(0.001));
                     self.next += Duration::from_secs_f64(gap_s);
-                    if !self.visit(at) {
-                        self.outcome.not_offered += 1;
-                    }
+                    self.visit(came, now);
                 }
             }
         }
     }
 
-    fn visit(&mut self, at: Instant) -> bool {
-        let Some(mut visitor) = self.free.pop_front() else {
+    /// Somebody comes; `false` if the generator cannot let them.
+    fn visit(&mut self, came: Instant, now: Instant) -> bool {
+        let Some(number) = self.free.pop() else {
+            self.outcome.not_offered += 1;
             return false;
         };
-        visitor.slot = self.load.slots[self.random.below(self.load.slots.len())];
+        let seat = &mut self.seats[number];
+        let token = Token(token_of(number, seat.visit));
+        let connecting = TcpStream::connect(self.load.target).and_then(|mut stream| {
+            self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+            Ok(stream)
+        });
+        match connecting {
+            Ok(stream) => seat.open(stream, came),
+            Err(_) => {
+                self.free.push(number);
+                self.outcome.not_offered += 1;
+                return false;
+            }
+        }
         self.outcome.offered += 1;
-        self.ask(Kind::Hold, visitor, at);
+        self.outcome.lag.saturating_record(us(came, now));
+        self.patience.push_back((came + self.load.patience, number, seat.visit, Step::Hold));
         true
     }
 
-    /// A request under a key of its own.
-    fn ask(&mut self, kind: Kind, mut visitor: Visitor, at: Instant) {
-        visitor.key = self.random.bits();
-        visitor.tries = 0;
-        self.send(kind, visitor, at);
+    fn lose_patience(&mut self, now: Instant) {
+        while let Some((_, number, visit, step)) = self.patience.pop_front_if(|(ends, ..)| *ends <= now) {
+            let seat = &self.seats[number];
+            if seat.visit == visit && seat.step <= step && seat.stream.is_some() {
+                self.leave(number);
+            }
+        }
     }
 
-    fn send(&mut self, kind: Kind, visitor: Visitor, at: Instant) {
-        let (session, booking) = (&*visitor.session, visitor.booking);
-        let key = format!("load-{:016x}-{:016x}", self.load.seed, visitor.key);
-        let request = match kind {
-            Kind::Hold => api::hold(session, None, visitor.slot, &key),
-            Kind::Confirm => api::confirm(session, booking, &key),
-            _ => api::cancel(session, booking, &key),
+    /// Somebody leaves without an answer.
+    fn leave(&mut self, number: usize) {
+        if self.seats[number].stream.is_none() {
+            return;
+        }
+        if self.seats[number].step == Step::Connect {
+            self.outcome.kept_out += 1;
+            self.count("no_connection");
+            self.close(number);
+        } else {
+            self.fail(number, HttpError::Timeout);
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let (number, visit) = seat_of(event.token().0);
+        if self.seats.get(number).is_none_or(|seat| seat.visit != visit || seat.stream.is_none()) {
+            return;
+        }
+        if self.seats[number].step == Step::Connect && (event.is_writable() || event.is_error()) {
+            self.connected(number);
+        }
+        if event.is_readable() || event.is_read_closed() {
+            self.receive(number, visit);
+        }
+    }
+
+    fn connected(&mut self, number: usize) {
+        let Some(mut visitor) = self.visitors.pop_front().or_else(|| self.doubtful.pop()) else {
+            self.outcome.not_offered += 1;
+            self.close(number);
+            return;
         };
-        self.under_way += 1;
-        self.workers.submit(Job {
-            about: (kind, Box::new(visitor)),
-            intended_at: at,
-            time_max: self.load.request_time_max,
-            bytes: request.into_bytes(),
-        });
+        visitor.slot = self.load.slots[self.random.below(self.load.slots.len())];
+        self.seats[number].visitor = Some(visitor);
+        self.ask(number, Step::Hold);
     }
 
-    fn absorb(&mut self, done: Done<(Kind, Box<Visitor>)>) {
-        self.under_way -= 1;
-        let word = word_of(&done);
-        let us = |from: Instant, to: Instant| to.saturating_duration_since(from).as_micros() as u64;
-        self.outcome.lag.saturating_record(us(done.intended_at, done.sent_at).max(1));
-        let latency_us = us(done.ready_at, done.done_at).max(1);
-        let (kind, mut visitor) = (done.about.0, (*done.about.1).clone());
-        let ok = word == "ok";
-        if ok && kind != Kind::Cancel {
+    /// Sends a step's request under a key of its own.
+    fn ask(&mut self, number: usize, step: Step) {
+        let seat = &mut self.seats[number];
+        let Some(visitor) = &seat.visitor else { return };
+        let key = format!("load-{:016x}-{:016x}", self.load.seed, self.random.bits());
+        let (session, booking) = (&*visitor.session, visitor.booking);
+        let request = match step {
+            Step::Connect | Step::Hold => api::hold(session, None, visitor.slot, &key),
+            Step::Confirm => api::confirm(session, booking, &key),
+            Step::Cancel => api::cancel(session, booking, &key).header("Connection", "close"),
+        };
+        seat.step = step;
+        if let Err(error) = seat.send(&request.into_bytes()) {
+            let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
+            self.fail(number, if is_refused { HttpError::Connect(error) } else { HttpError::Broken(error) });
+            return;
+        }
+        if step > Step::Hold {
+            let now = Instant::now();
+            let seat = &mut self.seats[number];
+            seat.since = now;
+            self.patience.push_back((now + self.load.patience, number, seat.visit, step));
+        }
+    }
+
+    fn receive(&mut self, number: usize, visit: u32) {
+        // The next answer may be there already: what is told only once must be read to its end.
+        while self.seats[number].visit == visit {
+            match self.seats[number].receive(&mut self.buffer) {
+                Ok(Some(answer)) => self.answered(number, &answer),
+                Ok(None) => return,
+                Err(error) => self.fail(number, error),
+            }
+        }
+    }
+
+    fn answered(&mut self, number: usize, answer: &Answer) {
+        let now = Instant::now();
+        let seat = &mut self.seats[number];
+        let (step, latency_us) = (seat.step, us(seat.since, now));
+        let word = word_of(&Ok(answer.clone()));
+        let ok = answer.is_success();
+        let is_passing = matches!(answer.status, 429 | 500..);
+        if ok && step != Step::Cancel {
             self.outcome.served.saturating_record(latency_us);
-        } else if done.result.as_ref().is_ok_and(|answer| matches!(answer.status, 429 | 500..)) {
+        } else if is_passing {
             self.outcome.refused.saturating_record(latency_us);
         }
-        match self.outcome.answers.get_mut(&word) {
-            Some(count) => *count += 1,
-            None => drop(self.outcome.answers.insert(word.clone(), 1)),
-        }
-        match (kind, ok) {
-            (Kind::Hold, true) => {
-                let held: Option<api::Held> = done.result.as_ref().ok().and_then(api::read);
-                if let Some(held) = held {
-                    visitor.booking = held.booking;
-                    visitor.visits += 1;
-                    self.ask(Kind::Confirm, visitor, done.done_at);
+        self.count(&word);
+        match step {
+            Step::Hold if ok => {
+                let held: Option<api::Held> = api::read(answer);
+                match (held, &mut self.seats[number].visitor) {
+                    (Some(held), Some(visitor)) => {
+                        visitor.booking = held.booking;
+                        visitor.visits += 1;
+                        self.ask(number, Step::Confirm);
+                    }
+                    _ => drop(self.close(number)),
                 }
             }
-            (Kind::Confirm, true) => {
-                if done.done_at < self.ends {
+            Step::Confirm if ok => {
+                if now < self.ends {
                     self.outcome.booked += 1;
-                    let second = done.done_at.saturating_duration_since(self.began).as_secs() as usize;
+                    let second = now.saturating_duration_since(self.began).as_secs() as usize;
                     self.outcome.booked_by_second[second] += 1;
                 }
-                self.ask(Kind::Cancel, visitor, done.done_at);
+                self.ask(number, Step::Cancel);
             }
-            // A place that is held or booked would stand in the next visit's way.
-            (Kind::Confirm | Kind::Cancel, false) if is_passing(&done) && visitor.tries < TRIES_MAX => {
-                visitor.tries += 1;
-                self.again.push_back((Instant::now() + AGAIN, kind, visitor));
-            }
-            (Kind::Confirm | Kind::Cancel, false) => {}
-            // Without an answer the place may be held: its person comes no more.
-            (_, false) if done.result.is_err() => {}
-            _ if visitor.visits < VISITS_PER_PERSON_MAX => self.free.push_back(visitor),
-            _ => {}
+            // A place that stays held or booked would stand in the next visit's way.
+            Step::Confirm | Step::Cancel if !ok => drop(self.close(number)),
+            _ => match self.close(number) {
+                Some(visitor) if (ok || is_passing) && visitor.visits < VISITS_PER_PERSON_MAX => {
+                    self.visitors.push_back(visitor);
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// A request without an answer: it may have been carried out.
+    fn fail(&mut self, number: usize, error: HttpError) {
+        let step = self.seats[number].step;
+        match (&error, step) {
+            (HttpError::Timeout, Step::Connect | Step::Hold) => self.count("timeout_hold"),
+            (HttpError::Timeout, Step::Confirm) => self.count("timeout_confirm"),
+            (HttpError::Timeout, Step::Cancel) => self.count("timeout_cancel"),
+            _ => self.count(&word_of(&Err(error))),
+        }
+        if let Some(visitor) = self.close(number)
+            && step == Step::Hold
+        {
+            self.doubtful.push(visitor);
+        }
+    }
+
+    fn close(&mut self, number: usize) -> Option<Visitor> {
+        self.free.push(number);
+        self.seats[number].close()
+    }
+
+    fn count(&mut self, word: &str) {
+        match self.outcome.answers.get_mut(word) {
+            Some(count) => *count += 1,
+            None => drop(self.outcome.answers.insert(word.to_string(), 1)),
         }
     }
 }
 
-/// Whether the same request may be answered otherwise in a moment.
-fn is_passing<T>(done: &Done<T>) -> bool {
-    done.result.as_ref().map_or(true, |answer| matches!(answer.status, 429 | 500..))
+fn us(from: Instant, to: Instant) -> u64 {
+    (to.saturating_duration_since(from).as_micros() as u64).max(1)
+}
+
+/// A seat and its visit in one number.
+fn token_of(number: usize, visit: u32) -> usize {
+    (visit as usize) << 20 | number
+}
+
+fn seat_of(token: usize) -> (usize, u32) {
+    (token & ((1 << 20) - 1), (token >> 20) as u32)
 }

@@ -10,6 +10,7 @@ use super::{
     crowd::{End, tally::Kind},
     evening::{Evening, Sample},
     fairness::Order,
+    load::LoadOutcome,
     plan::Plan,
     report_points::Second,
     verdicts,
@@ -203,7 +204,7 @@ fn overload_plot(evening: &Evening) -> Option<Plot> {
         let whole = booked.len().saturating_sub(1);
         booked[..whole].iter().enumerate().map(|(second, booked)| (second as f64, *booked as f64)).collect()
     };
-    let best = overload.best.booked_per_s();
+    let best = overload.best().1.booked_per_s();
     let over: Vec<Point> = by_second(&overload.over.booked_by_second);
     let goal = over.iter().map(|(at_s, _)| (*at_s, 0.95 * best)).collect();
     Some(Plot {
@@ -289,20 +290,36 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
         return;
     };
     let (over_ms, best_ms) = overload.p99_ms();
-    let visits = overload.best_visits;
-    let note = format!(
-        "At its best, found with {visits} people at any time: hold, confirm and cancel over HTTP, durable"
-    );
-    add(
-        "best_bookings_per_s",
-        Figure::new(overload.best.booked_per_s().round(), "bookings/s", &note).headline(4),
-    );
-    let note = "While ten times as many came";
-    add("overload_bookings_per_s", Figure::new(overload.over.booked_per_s().round(), "bookings/s", note));
+    let per_s =
+        |outcome: &LoadOutcome, note: &str| Figure::new(outcome.booked_per_s().round(), "bookings/s", note);
+    let what = "a connection each, then hold, confirm and cancel, durable";
+    match &overload.whole {
+        Some(whole) => {
+            add("best_bookings_per_s", per_s(whole, &format!("With all of its core: {what}")).headline(4));
+            let note = "At its best, slowed so that one core can offer it ten times as much";
+            add("slowed_best_bookings_per_s", per_s(&overload.best().1, note));
+        }
+        None => {
+            add("best_bookings_per_s", per_s(&overload.best().1, &format!("At its best: {what}")).headline(4))
+        }
+    }
+    let visits = Figure::count(overload.best().0 as u64, "people", "At any time at its best");
+    add("best_people_at_once", visits);
+    add("overload_bookings_per_s", per_s(&overload.over, "While ten times as many came"));
     add("overload_goodput_ratio", Figure::new(overload.ratio(), "", "Of its best"));
-    add("overload_offered_times", Figure::new(overload.offered_times(), "", "Times its best that arrived"));
+    let note = "Times its best that came, each over a connection of their own";
+    add("overload_offered_times", Figure::new(overload.offered_times(), "", note));
+    let share = "Processor time of the service by the clock, as it was slowed";
+    for (key, outcome) in [("best", &overload.best().1), ("overload", &overload.over)] {
+        if let Some(part) = outcome.share {
+            add(&format!("{key}_core_share"), Figure::new(part, "of a core", share));
+        }
+    }
     add("best_p99_ms", Figure::new(best_ms, "ms", "p99 of what was served at its best"));
     add("overload_p99_ms", Figure::new(over_ms, "ms", "p99 of what was served under overload"));
+    let kept_out =
+        Figure::count(overload.over.kept_out, "people", "Left under overload without a connection");
+    add("overload_kept_out", kept_out);
     let refused = Percentiles::of(&overload.over.refused);
     add("overload_refused", Figure::count(refused.count, "requests", "Told to come back under overload"));
     add("overload_refused_p99_ms", Figure::new(refused.p99 as f64 / 1000.0, "ms", "p99 of being told so"));
@@ -311,7 +328,7 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
         "overload_lag_p99_ms",
         Figure::new(lag_ms, "ms", "How late the generator itself was: it counts in the above"),
     );
-    let note = "Visits under overload that could not begin: everyone with a session was on one";
+    let note = "Visits under overload that the generator could not begin";
     add("overload_not_offered", Figure::count(overload.over.not_offered, "visits", note));
     for (word, count) in &overload.over.answers {
         add(&format!("overload_{word}"), Figure::count(*count, "answers", "Under overload"));

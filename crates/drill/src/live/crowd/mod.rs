@@ -280,7 +280,7 @@ impl Crowd {
 
     fn absorb(&mut self, done: Done<(u32, Kind)>) {
         let (number, kind) = done.about;
-        let word = word_of(&done);
+        let word = word_of(&done.result);
         self.tally.record(kind, &done, &word);
         let person = &mut self.people[number as usize];
         let before = (person.has_ticket(), person.has_entered());
@@ -340,9 +340,9 @@ impl Crowd {
 }
 
 /// `ok`, a problem's code, or what broke.
-pub(super) fn word_of<T>(done: &Done<T>) -> String {
+pub(super) fn word_of(result: &Result<super::http::Answer, super::http::HttpError>) -> String {
     use super::http::HttpError;
-    match &done.result {
+    match result {
         Ok(answer) if answer.is_success() => "ok".to_string(),
         Ok(answer) => match api::problem(answer).0 {
             code if code.is_empty() => format!("status_{}", answer.status),

@@ -261,6 +261,25 @@ async fn exchange(
     Ok((answer, head.keep_alive && buffer.len() == all_bytes))
 }
 
+/// The answer at the beginning of `bytes`, once all of it is there. Of the bytes sent it knows
+/// nothing.
+pub(super) fn answer_in(bytes: &[u8]) -> Result<Option<Answer>, HttpError> {
+    let Some(head) = parse(bytes)? else {
+        return match bytes.len() {
+            0..=ANSWER_BYTES_MAX => Ok(None),
+            _ => Err(HttpError::NotUnderstood("a head without an end")),
+        };
+    };
+    let all_bytes = head.head_bytes + head.body_bytes;
+    Ok((bytes.len() >= all_bytes).then(|| Answer {
+        status: head.status,
+        body: bytes[head.head_bytes..all_bytes].to_vec(),
+        retry_after_s: head.retry_after_s,
+        sent_bytes: 0,
+        received_bytes: u32::try_from(all_bytes).unwrap_or(u32::MAX),
+    }))
+}
+
 /// The head, once all of it is there.
 fn parse(buffer: &[u8]) -> Result<Option<Head>, HttpError> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];

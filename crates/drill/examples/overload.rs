@@ -1,0 +1,104 @@
+//! The live drill's overload alone, in half a minute: for finding out why it is as it is.
+//!
+//! `overload JARI [RUN_US REST_US [PEOPLE]]` starts the service at JARI, gives it a campaign and
+//! people with sessions, and prints what each load came to. `PERF=1` prints its process id first
+//! and waits for a line, so that a profiler can be set on it.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use jari_drill::live::{
+    api::{self, Session},
+    crowd::people::claim,
+    http::{Connection, Target},
+    load::{LoadOutcome, Visitor},
+    overload::{self, OverloadOptions, SLICE},
+    service::{Scratch, Service, ServiceOptions, pin_self},
+    stage::{NewCampaign, Operator, clock, slots_of},
+    throttle::Slice,
+};
+
+const SEED: u64 = 1;
+const SECRET: &str = "a secret of the overload's own";
+const PEOPLE: u32 = 5_000;
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let us = |word: &String| anyhow::Ok(Duration::from_micros(word.parse()?));
+    let (jari, slice, people) = match words.as_slice() {
+        [jari] => (jari, SLICE, PEOPLE),
+        [jari, run, rest] => (jari, Slice { run: us(run)?, rest: us(rest)? }, PEOPLE),
+        [jari, run, rest, people] => (jari, Slice { run: us(run)?, rest: us(rest)? }, people.parse()?),
+        _ => bail!("say `JARI [RUN_US REST_US [PEOPLE]]`"),
+    };
+    let scratch = Scratch::new(SEED)?;
+    let pinned = pin_self("0");
+    let service = Service::start(ServiceOptions {
+        core: pinned.then_some(1),
+        ..ServiceOptions::new(PathBuf::from(jari), scratch.0.clone(), SECRET.into())
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let target = Target::new(service.address);
+    let (slots, visitors) = runtime.block_on(prepare(&target, &service.password, people))?;
+    if std::env::var_os("PERF").is_some() {
+        println!("the service is process {}", service.id());
+        std::io::stdin().read_line(&mut String::new())?;
+    }
+    let options = OverloadOptions { target, slots, capacity_s: 2.0, overload_s: 8.0, slice, seed: SEED };
+    let overload = overload::measure(&options, visitors, Some(&service))?.context("nobody came")?;
+    if let Some(whole) = &overload.whole {
+        show("whole core", whole);
+    }
+    for (visits, outcome) in &overload.tried {
+        show(&format!("{visits} at any time"), outcome);
+    }
+    show("overload", &overload.over);
+    println!("by second {:?}", overload.over.booked_by_second);
+    let (ratio, times, (over_ms, best_ms)) = (overload.ratio(), overload.offered_times(), overload.p99_ms());
+    println!("{ratio:.2} of its best at {times:.1} x, p99 {over_ms:.1} ms against {best_ms:.1} ms");
+    Ok(())
+}
+
+/// A campaign without a room, and people who are signed in.
+async fn prepare(target: &Target, password: &str, people: u32) -> anyhow::Result<(Vec<u32>, Vec<Visitor>)> {
+    let mut operator = Operator::sign_in(target, password, SEED).await?;
+    let mut connection = Connection::new(target.clone());
+    let campaign = NewCampaign {
+        campaign: 1,
+        room: None,
+        quota: u32::MAX,
+        opens_at_ms: clock(&mut connection).await?,
+        clinics: 16,
+        slots: 4,
+        slot_places: 100_000,
+        hold_ms: 3_600_000,
+    };
+    let desks = operator.create_campaign(&campaign).await?;
+    let slots = slots_of(&mut connection, &desks).await?;
+    let mut visitors = Vec::new();
+    for person in 0..people {
+        let request = api::identify(SECRET, &claim(SEED, person)).into_bytes();
+        let answer = connection.send(&request, Duration::from_secs(5)).await?;
+        let session: Session = api::read(&answer).context("somebody could not be identified")?;
+        visitors.push(Visitor::new(session.session_token.into()));
+    }
+    Ok((slots, visitors))
+}
+
+fn show(name: &str, outcome: &LoadOutcome) {
+    let ms = |quantile| outcome.served.value_at_quantile(quantile) as f64 / 1000.0;
+    println!(
+        "{name}: {:.0} bookings/s of {:.0} visits/s, {} not offered, {} kept out, {} refused, p50 {:.1} ms, \
+         p99 {:.1} ms, late {:.1} ms, share {:.4}, {:?}",
+        outcome.booked_per_s(),
+        outcome.offered as f64 / outcome.lasted_s,
+        outcome.not_offered,
+        outcome.kept_out,
+        outcome.refused.len(),
+        ms(0.5),
+        ms(0.99),
+        outcome.lag.value_at_quantile(0.99) as f64 / 1000.0,
+        outcome.share.unwrap_or(1.0),
+        outcome.answers,
+    );
+}
