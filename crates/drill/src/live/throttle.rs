@@ -25,6 +25,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::service::{Usage, usage};
+
 /// How long a child runs, and rests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slice {
@@ -45,7 +47,7 @@ pub struct Throttle<'a> {
     since: Instant,
     next: Instant,
     began: Instant,
-    used_before: Option<Duration>,
+    used_before: Option<Usage>,
     /// While it is borrowed nobody can wait for the child, so its number is its own.
     child: PhantomData<&'a Child>,
 }
@@ -55,8 +57,7 @@ impl<'a> Throttle<'a> {
     pub fn begin(child: &'a Child, slice: Slice) -> Self {
         let now = Instant::now();
         let id = Pid::from_child(child);
-        let busiest = threads(child.id()).max_by_key(|(_, used)| *used);
-        let busiest = busiest.and_then(|(thread, _)| Pid::from_raw(thread)).unwrap_or(id);
+        let busiest = busiest(child.id()).unwrap_or(id);
         Self {
             id,
             busiest,
@@ -66,7 +67,7 @@ impl<'a> Throttle<'a> {
             since: now,
             next: now + slice.run,
             began: now,
-            used_before: processor_time(child.id()),
+            used_before: usage(child.id()),
             child: PhantomData,
         }
     }
@@ -90,10 +91,11 @@ impl<'a> Throttle<'a> {
         self.next
     }
 
-    /// The share of a core that the child really had since the beginning.
+    /// The share of a core that the child really had since the beginning. The kernel tells it in
+    /// hundredths of a second: of a short time it says little.
     pub fn share(&self) -> Option<f64> {
-        let used = processor_time(self.id.as_raw_pid().unsigned_abs())?.checked_sub(self.used_before?)?;
-        Some(used.as_secs_f64() / self.began.elapsed().as_secs_f64().max(1e-6))
+        let used_s = usage(self.id.as_raw_pid().unsigned_abs())?.cpu_s - self.used_before?.cpu_s;
+        Some(used_s / self.began.elapsed().as_secs_f64().max(1e-6))
     }
 
     fn send(&self, signal: Signal) {
@@ -110,20 +112,14 @@ impl Drop for Throttle<'_> {
     }
 }
 
-/// The processor time of all threads that a process has now, to the nanosecond: `/proc/PID/stat`
-/// counts in hundredths of a second, too coarse for a small share of two seconds.
-fn processor_time(id: u32) -> Option<Duration> {
-    let all = threads(id).map(|(_, used)| used).reduce(|one, other| one + other);
-    all.filter(|used| !used.is_zero())
-}
-
-/// The threads of a process and the processor time of each.
-fn threads(id: u32) -> impl Iterator<Item = (i32, Duration)> {
-    let entries = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
-    entries.filter_map(Result::ok).filter_map(|thread| {
+/// The thread of a process that has worked most.
+fn busiest(id: u32) -> Option<Pid> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).ok()?;
+    let used = threads.filter_map(Result::ok).filter_map(|thread| {
         // A thread may end between being listed and being read.
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        let used = Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
-        Some((thread.file_name().to_str()?.parse().ok()?, used))
-    })
+        let used_ns: u64 = text.split_whitespace().next()?.parse().ok()?;
+        Some((used_ns, thread.file_name().to_str()?.parse().ok()?))
+    });
+    used.max().and_then(|(_, thread)| Pid::from_raw(thread))
 }
