@@ -16,7 +16,9 @@ use std::{
 };
 
 use jari_drill::live::{
+    http::Target,
     load::{self, Load, Offer, Visitor},
+    overload::{self, OverloadOptions},
     throttle::{Slice, Throttle},
 };
 
@@ -153,6 +155,27 @@ fn nobody_is_connected_where_nobody_listens() {
         load::run(&load(target, Offer::Open { visits_per_s: 300.0 }, 100), visitors(9), None).unwrap();
     assert_eq!(outcome.booked, 0);
     assert_eq!(outcome.answers.get("no_connection").copied().unwrap_or(0), outcome.offered, "{outcome:?}");
+}
+
+#[test]
+fn a_service_that_is_not_ours_is_taken_as_it_is() {
+    let (target, _) = server(HELD, OK);
+    let options = OverloadOptions {
+        target: Target::new(target),
+        slots: vec![3],
+        capacity_s: 0.1,
+        overload_s: 0.3,
+        slice: SLICE,
+        seed: 1,
+    };
+    let overload = overload::measure(&options, visitors(300), None).unwrap().unwrap();
+    assert!(overload.whole.is_none() && overload.over.share.is_none(), "nobody was slowed");
+    let most = overload.tried.iter().map(|(_, outcome)| outcome.booked).max().unwrap();
+    assert!(most > 0 && overload.best().1.booked == most);
+    assert!(overload.tried.iter().all(|(_, outcome)| outcome.share.is_none()));
+    // So fast a server may be too fast for ten times as much; that much is seen.
+    assert!(overload.offered_times() > 0.0 && overload.offered_times() < 12.0, "{overload:?}");
+    assert!(overload::measure(&options, Vec::new(), None).unwrap().is_none(), "nobody, nothing");
 }
 
 const SLICE: Slice = Slice { run: Duration::from_millis(1), rest: Duration::from_millis(9) };
