@@ -13,9 +13,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-const CONNECTIONS: usize = 400;
-/// So many answers are waited for before and after the first signal.
-const ANSWERS: u64 = 4_000;
 const NOW: &str = "/api/v1/rooms/2/now";
 const TICKETS: &str = "/api/v1/rooms/2/tickets";
 
@@ -202,8 +199,9 @@ async fn until_answered(counted: &Counted, address: SocketAddr, more: u64) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_told_to_stop_under_load_answers_every_request_it_was_sent() {
+/// A service told to stop while so many connections ask without pause; so many answers are waited for
+/// before and after.
+async fn every_request_is_answered(connections: usize, answers: u64) {
     let dir = tempfile::tempdir().unwrap();
     // Only another signal ends the wait.
     let mut service = Service::start(dir.path(), 600_000);
@@ -211,15 +209,15 @@ async fn a_service_that_is_told_to_stop_under_load_answers_every_request_it_was_
     let address = service.address;
     let counted = Arc::new(Counted::default());
     let mut crowd = JoinSet::new();
-    for number in 0..CONNECTIONS {
+    for number in 0..connections {
         crowd.spawn(speak(address, number, Arc::clone(&counted)));
     }
-    until_answered(&counted, address, ANSWERS).await;
+    until_answered(&counted, address, answers).await;
 
     service.told("-TERM");
     while ask(address, &get("/readyz")).await.0 == 200 {}
     // Not ready, and there for whoever comes.
-    until_answered(&counted, address, ANSWERS).await;
+    until_answered(&counted, address, answers).await;
     let joined = loop {
         match ask(address, &join()).await {
             (201, joined) => break joined,
@@ -239,7 +237,7 @@ async fn a_service_that_is_told_to_stop_under_load_answers_every_request_it_was_
     let (sent, answered, joined) = (read(&counted.sent), counted.answered(), read(&counted.joined));
     println!("{sent} sent, {answered} answered, {joined} numbers, {} put off", read(&counted.put_off));
     assert_eq!((lost, sent - answered), (0, 0), "requests without an answer");
-    assert_eq!(read(&counted.said), CONNECTIONS as u64, "each was told with its last answer");
+    assert_eq!(read(&counted.said), connections as u64, "each was told with its last answer");
     assert!(joined > 0 && TcpStream::connect(address).await.is_err());
 
     // What people have seen is there, and nothing else: each question was answered.
@@ -248,6 +246,15 @@ async fn a_service_that_is_told_to_stop_under_load_answers_every_request_it_was_
     assert_eq!(room["issued"], joined + 1, "{room}");
     service.told("-INT");
     service.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_told_to_stop_under_load_answers_every_request_it_was_sent() {
+    every_request_is_answered(400, 4_000).await;
+    // Of a few, many are between two requests at any moment.
+    for _ in 0..4 {
+        every_request_is_answered(24, 500).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,12 +62,16 @@ async fn a_request_that_has_begun_to_arrive_when_the_server_stops_is_answered() 
     let site = TestSite::new().await;
     let server = run(&site, at_once()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
     // Answered once: between two requests a connection is hung up on.
-    ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    for one in [&mut stream, &mut silent] {
+        ask(one, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    }
     stream.write_all(b"POST /api/v1/rooms/1/tickets HTTP/1.1\r\nho").await.unwrap();
     server.stop.send(()).unwrap();
-    // The door is shut when nobody is let in any more, and this one is still here.
-    while TcpStream::connect(server.address).await.is_ok() {}
+    // The one who came later and says nothing is hung up on, and this one is still here.
+    assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody is let in any more");
     stream.write_all(b"st: x\r\ncontent-length: 2\r\n\r\n").await.unwrap();
     let answer = ask(&mut stream, "{}").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
