@@ -94,6 +94,12 @@ def booking_steps(session):
     ]
 
 
+def booking_steps_of_nothing():
+    """An empty handler needs the same requests, one after the other, and gives no number back."""
+    return [{**step, "path": step["path"].replace("$captured", "1234567"), "capture": None, "status": 200}
+            for step in booking_steps(True)]
+
+
 def booking(run, book):
     """B3: hold and confirm, durable, against PostgreSQL and against the empty handler."""
     people = 40_000 if run.tiny else 1_500_000
@@ -114,11 +120,8 @@ def booking(run, book):
         scenario = run.scenario("peer", booking_steps(False), slots=[0, slots], first=people_seen[0])
         return run.load(postgres.address, scenario, CONNECTIONS, **more)
 
-    # An empty handler needs the same requests, one after the other, and gives no number back.
-    steps = [{**step, "path": step["path"].replace("$captured", "1234567"), "capture": None, "status": 200} for step in booking_steps(True)]
-
     def nothing(number):
-        scenario = run.scenario("nothing", steps, slots=[0, slots], lines=str(jari.sessions))
+        scenario = run.scenario("nothing", booking_steps_of_nothing(), slots=[0, slots], lines=str(jari.sessions))
         return run.load(empty.address, scenario, CONNECTIONS)
 
     pool, tried = best_pool(run, postgres, peers)

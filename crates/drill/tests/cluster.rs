@@ -13,12 +13,12 @@ use jari_drill::{
         inject::Injection,
         net::{Machine, ways},
         probes::Refused,
-        programs::{OwnEnd, parse_stat},
+        programs::OwnEnd,
         verdicts::judge,
         watch::{StreamSeen, read_position, read_stream},
     },
     crash::{audit::Found, book::SharedBook, gate::Counted},
-    live::crowd::people::Random,
+    live::{crowd::people::Random, service::parse_stat},
 };
 use serde_json::json;
 use tokio::time::Instant;

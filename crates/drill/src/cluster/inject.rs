@@ -19,10 +19,13 @@ use super::{
     faults::{Deed, Fault, Roles},
     net::{EACH, Machine, Net, Slowness, Way},
     probes::{Refused, first_writes, refusal_of},
-    programs::{OwnEnd, Programs, monitor_of, service_of, stopped_and_ticks},
+    programs::{OwnEnd, Programs, monitor_of, service_of},
     watch,
 };
-use crate::{crash::visitor::Scene, live::crowd::people::Random};
+use crate::{
+    crash::visitor::Scene,
+    live::{crowd::people::Random, service::stopped_and_ticks},
+};
 
 /// What was on its way when a way was cut has arrived by then.
 const SETTLED_AFTER: Duration = Duration::from_millis(700);

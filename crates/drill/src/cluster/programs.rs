@@ -244,21 +244,6 @@ impl Drop for Programs {
     }
 }
 
-/// Whether a process is stopped, and how long it has run on a processor, in ticks; nothing when it is
-/// gone.
-pub fn stopped_and_ticks(id: u32) -> Option<(bool, u64)> {
-    parse_stat(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
-}
-
-/// Of a line of `/proc/PID/stat`: see `proc(5)`.
-pub fn parse_stat(stat: &str) -> Option<(bool, u64)> {
-    // The program's name stands in parentheses and may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
-    Some((*fields.first()? == "T", ticks(11)? + ticks(12)?))
-}
-
 fn dir_name(machine: Machine) -> String {
     machine.name().replace(' ', "-")
 }

@@ -12,7 +12,7 @@ use super::{
     verdicts::{back_times, judge},
 };
 use crate::report::{
-    Fairness, Figure, Line, Mark, Mode, OrderMeasure, Plot, PlotKind, Report, TimeAxis, Tone, commit, machine,
+    Fairness, Figure, Line, Mark, Mode, OrderMeasure, Plot, Report, TimeAxis, Tone, commit, machine,
 };
 
 /// The report of a run.
@@ -212,15 +212,8 @@ fn plots(outcome: &Outcome) -> Vec<Plot> {
         let longest = injection.back_in.iter().flatten().max()?;
         Some((injection.at.1.as_secs_f64(), longest.as_secs_f64() * 1_000.0))
     };
-    let plot = |title: &str, caption: &str, unit: &str, line: Line| Plot {
-        title: title.into(),
-        caption: caption.into(),
-        unit: unit.into(),
-        time: TimeAxis::SinceOpening,
-        kind: PlotKind::Line,
-        log: false,
-        range_s: None,
-        lines: vec![line],
+    let plot = |title: &str, caption: &str, unit: &str, line: Line| {
+        Plot::of(title, unit, caption, TimeAxis::SinceOpening, vec![line])
     };
     vec![
         plot(

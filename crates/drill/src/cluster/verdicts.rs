@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     crash::audit::Found,
-    live::auditor::Faults,
     report::{Promise, Verdict},
 };
 
@@ -70,7 +69,7 @@ fn heard(outcome: &Outcome, found: &Found) -> bool {
 
 fn lost(outcome: &Outcome, found: &Found) -> Verdict {
     let checked = found.tickets + found.bookings + found.contacts + found.changes;
-    verdict(
+    Verdict::new(
         "Everything acknowledged is there",
         Promise::P1,
         "0 lost, read back after every fault, and at every node at the end",
@@ -78,25 +77,25 @@ fn lost(outcome: &Outcome, found: &Found) -> Verdict {
             "{} lost of {checked} read back, {} without an answer; {}",
             found.lost.count,
             found.unanswered,
-            first(&found.lost)
+            found.lost.first()
         ),
         found.lost.count == 0 && checked > 0 && heard(outcome, found),
     )
 }
 
 fn repeats(found: &Found) -> Verdict {
-    verdict(
+    Verdict::new(
         "The same key gives the same answer, at any node",
         Promise::P1,
         "0 differ, asked again after every fault",
-        format!("{} differ of {} asked again; {}", found.differs.count, found.repeats, first(&found.differs)),
+        format!("{} differ of {} asked again; {}", found.differs.count, found.repeats, found.differs.first()),
         found.differs.count == 0 && found.repeats > 0,
     )
 }
 
 fn settled(outcome: &Outcome) -> Verdict {
     let answered = outcome.counted.answered;
-    verdict(
+    Verdict::new(
         "Every question got one answer in the end",
         Promise::P1,
         "0 left open; some had to be asked again",
@@ -122,7 +121,7 @@ fn journals(agreement: &Agreement) -> Verdict {
             short(&agreement.state)
         ),
     };
-    verdict(
+    Verdict::new(
         "The nodes' journals are one history",
         Promise::P1,
         "each verifies; chain and state hash are the same where the shortest ends",
@@ -137,18 +136,18 @@ fn journals(agreement: &Agreement) -> Verdict {
 
 fn twice(outcome: &Outcome, found: &Found) -> Verdict {
     let checked = found.tickets + found.bookings + found.changes;
-    verdict(
+    Verdict::new(
         "Nothing given twice, by whichever nodes",
         Promise::P2,
         "no number, place or change twice; nobody has two bookings",
-        format!("{} twice of {checked} read back; {}", found.twice.count, first(&found.twice)),
+        format!("{} twice of {checked} read back; {}", found.twice.count, found.twice.first()),
         found.twice.count == 0 && checked > 0 && heard(outcome, found),
     )
 }
 
 fn sums(outcome: &Outcome, found: &Found) -> Verdict {
     let at_the_end: u64 = outcome.last.iter().map(|one| one.slots).sum();
-    verdict(
+    Verdict::new(
         "Places add up, and to what people were told",
         Promise::P2,
         "every slot after every fault; exactly, at every node at the end",
@@ -156,7 +155,7 @@ fn sums(outcome: &Outcome, found: &Found) -> Verdict {
             "{} wrong of {} counted, {at_the_end} of them at the end; {}",
             found.sums.count,
             found.slots,
-            first(&found.sums)
+            found.sums.first()
         ),
         found.sums.count == 0 && at_the_end > 0,
     )
@@ -170,10 +169,10 @@ fn agreement(outcome: &Outcome) -> Verdict {
             "{} of {} public answers differ; {}",
             agreement.differing.count,
             agreement.answers,
-            first(&agreement.differing)
+            agreement.differing.first()
         ),
     };
-    verdict(
+    Verdict::new(
         "All nodes give the same answers at the end",
         Promise::P2,
         "every slot and room; and after every fault all nodes come to one position",
@@ -195,7 +194,7 @@ fn order(outcome: &Outcome) -> Verdict {
     let pass = calm.is_some_and(|calm| {
         calm.people >= ORDER_PEOPLE_MIN && calm.numbers_tau.is_some_and(|tau| tau >= TAU_MIN)
     });
-    verdict(
+    Verdict::new(
         "Numbers follow arrivals, whichever node is asked",
         Promise::P3,
         "Kendall's tau of 0.9 without a fault; the others are published",
@@ -229,7 +228,7 @@ fn back(outcome: &Outcome) -> Verdict {
     };
     let limit = |fault: &Fault| if *fault == Fault::KillAll { BACK_COLD_MAX } else { BACK_MAX };
     let in_time = times.iter().all(|(fault, all)| all.last().is_some_and(|last| *last <= limit(fault)));
-    verdict(
+    Verdict::new(
         "Every node takes writes again after every fault",
         Promise::P7,
         "within 10 s of the fault's end, by itself; 20 s where all servers were started anew",
@@ -256,7 +255,7 @@ fn says_so(refused: &[&Refused]) -> Verdict {
         ),
         None => format!("{good} times, the longest took {} ms", longest.as_millis()),
     };
-    verdict(
+    Verdict::new(
         "A node without the stream refuses writes and goes on being read",
         Promise::P7,
         "503 with a hint within 5 s; pages and documents are answered",
@@ -268,7 +267,7 @@ fn says_so(refused: &[&Refused]) -> Verdict {
 fn asked_to_end(injections: &[Injection]) -> Verdict {
     let ends: Vec<(u64, u64)> = injections.iter().filter_map(|one| one.asked_to_end).collect();
     let (out, broke) = ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
-    verdict(
+    Verdict::new(
         "A node that is asked to end answers what it has taken",
         Promise::P1,
         "no connection breaks off under a request that was out",
@@ -292,7 +291,7 @@ fn stays_up(outcome: &Outcome) -> Verdict {
         (None, Some(badly)) => format!("asked to end at the end, {badly}"),
         (None, None) => format!("none did; {} starts had to be repeated", all.len()),
     };
-    verdict(
+    Verdict::new(
         "No node ends by itself",
         Promise::P7,
         "0 nodes that were up; and all end well when asked to",
@@ -318,22 +317,11 @@ fn bites(faults: &[Fault], outcome: &Outcome) -> Verdict {
         Some((fault, seen)) => format!("{} did not: {seen}", fault.name()),
         None => format!("{} of {} faults, {seen} observations", outcome.injections.len(), faults.len()),
     };
-    verdict(
+    Verdict::new(
         "The faults really happened",
         Promise::P1,
         "each is seen: probes lost, processes gone or still, positions that do not move",
         measured,
         toothless.is_none() && !faults.is_empty() && outcome.injections.len() == faults.len(),
     )
-}
-
-fn verdict(name: &str, promise: Promise, goal: &str, measured: String, pass: bool) -> Verdict {
-    Verdict { name: name.into(), promise, goal: goal.into(), measured, pass }
-}
-
-fn first(faults: &Faults) -> String {
-    match faults.shown.first() {
-        Some(first) => format!("the first: {first}"),
-        None => "no fault".into(),
-    }
 }

@@ -9,7 +9,7 @@ use super::{
     rounds::{Kill, ON_THE_WAY_UP, Outcome},
     verdicts::{judge, kills_during, ready_times},
 };
-use crate::report::{Figure, Line, Mode, Plot, PlotKind, Report, TimeAxis, Tone, commit, machine};
+use crate::report::{Figure, Line, Mode, Plot, Report, TimeAxis, Tone, commit, machine};
 
 /// The report of a run.
 pub fn report(options: &CrashOptions, started_at: &str, outcome: &Outcome) -> Report {
@@ -95,15 +95,8 @@ fn out_at_kills(kills: &[Kill]) -> u64 {
 fn plots(outcome: &Outcome) -> Vec<Plot> {
     let ready = |kill: &Kill| Some((kill.at.as_secs_f64(), kill.ready_in?.as_secs_f64() * 1_000.0));
     let open = |kill: &Kill| (kill.at.as_secs_f64(), kill.in_flight as f64);
-    let plot = |title: &str, caption: &str, unit: &str, line: Line| Plot {
-        title: title.into(),
-        caption: caption.into(),
-        unit: unit.into(),
-        time: TimeAxis::SinceOpening,
-        kind: PlotKind::Line,
-        log: false,
-        range_s: None,
-        lines: vec![line],
+    let plot = |title: &str, caption: &str, unit: &str, line: Line| {
+        Plot::of(title, unit, caption, TimeAxis::SinceOpening, vec![line])
     };
     let ready = Line::new("ready", Tone::Blue, outcome.kills.iter().filter_map(ready).collect());
     let open = Line::new("open", Tone::Orange, outcome.kills.iter().map(open).collect());

@@ -8,10 +8,7 @@ use super::{
     disk::DiskOutcome,
     rounds::{Kill, ON_THE_WAY_UP, Outcome},
 };
-use crate::{
-    live::auditor::Faults,
-    report::{Promise, Verdict},
-};
+use crate::report::{Promise, Verdict};
 
 /// A restart takes no longer, from the start of the process to its first `ready`.
 const READY_MAX: Duration = Duration::from_secs(5);
@@ -21,7 +18,7 @@ pub fn judge(kills_wanted: u64, outcome: &Outcome) -> Vec<Verdict> {
     let (found, last) = (&outcome.found, &outcome.last);
     let checked = found.tickets + found.bookings + found.contacts + found.changes;
     let heard = found.unanswered == 0 && outcome.stayed_down.is_none();
-    let lost = verdict(
+    let lost = Verdict::new(
         "Everything acknowledged is there",
         Promise::P1,
         "0 lost, read back after every restart",
@@ -29,25 +26,25 @@ pub fn judge(kills_wanted: u64, outcome: &Outcome) -> Vec<Verdict> {
             "{} lost of {checked} read back, {} without an answer; {}",
             found.lost.count,
             found.unanswered,
-            first(&found.lost)
+            found.lost.first()
         ),
         found.lost.count == 0 && checked > 0 && heard,
     );
-    let repeats = verdict(
+    let repeats = Verdict::new(
         "The same key gives the same answer",
         Promise::P1,
         "0 differ, asked again after every restart",
-        format!("{} differ of {} asked again; {}", found.differs.count, found.repeats, first(&found.differs)),
+        format!("{} differ of {} asked again; {}", found.differs.count, found.repeats, found.differs.first()),
         found.differs.count == 0 && found.repeats > 0,
     );
-    let settled = verdict(
+    let settled = Verdict::new(
         "Every question got one answer in the end",
         Promise::P1,
         "0 left open; some had to be asked again",
         format!("{} left open, {} answered when asked again", outcome.left_open, outcome.counted.asked_again),
         outcome.left_open == 0 && outcome.counted.asked_again > 0 && last.bookings > 0,
     );
-    let journal = verdict(
+    let journal = Verdict::new(
         "The journal verifies between kills and at the end",
         Promise::P1,
         "every record, hash and invariant, by jari journal verify",
@@ -64,7 +61,7 @@ pub fn judge(kills_wanted: u64, outcome: &Outcome) -> Vec<Verdict> {
     verdicts.extend(outcome.disks.iter().filter(|disk| disk.untried.is_none()).flat_map(full_disk));
     if !outcome.disks.is_empty() && outcome.disks.iter().all(|disk| disk.untried.is_some()) {
         let measured = "no disk could be filled on this machine".to_string();
-        verdicts.push(verdict("A full disk", Promise::P1, "tried in one way at least", measured, false));
+        verdicts.push(Verdict::new("A full disk", Promise::P1, "tried in one way at least", measured, false));
     }
     verdicts
 }
@@ -73,18 +70,18 @@ fn twice(outcome: &Outcome) -> Verdict {
     let found = &outcome.found;
     let checked = found.tickets + found.bookings + found.changes;
     let heard = found.unanswered == 0 && outcome.stayed_down.is_none();
-    verdict(
+    Verdict::new(
         "Nothing given twice",
         Promise::P2,
         "no number, place or change twice; nobody has two bookings",
-        format!("{} twice of {checked} read back; {}", found.twice.count, first(&found.twice)),
+        format!("{} twice of {checked} read back; {}", found.twice.count, found.twice.first()),
         found.twice.count == 0 && checked > 0 && heard,
     )
 }
 
 fn sums(outcome: &Outcome) -> Verdict {
     let (found, last) = (&outcome.found, &outcome.last);
-    verdict(
+    Verdict::new(
         "Places add up, and to what people were told",
         Promise::P2,
         "every slot after every restart; exactly, once no question is open",
@@ -93,7 +90,7 @@ fn sums(outcome: &Outcome) -> Verdict {
             found.sums.count,
             found.slots,
             last.slots,
-            first(&found.sums)
+            found.sums.first()
         ),
         found.sums.count == 0 && last.slots > 0,
     )
@@ -102,7 +99,7 @@ fn sums(outcome: &Outcome) -> Verdict {
 /// What a disk without room did to the service.
 fn full_disk(disk: &DiskOutcome) -> Vec<Verdict> {
     let (means, found) = (disk.means, &disk.found);
-    let refuses = verdict(
+    let refuses = Verdict::new(
         &format!("With {means}, writes are refused and say why"),
         Promise::P5,
         "503 storage_full, with a hint when to come back; nothing else",
@@ -110,18 +107,18 @@ fn full_disk(disk: &DiskOutcome) -> Vec<Verdict> {
             "{} refused so, {} otherwise; {}",
             disk.refused,
             disk.refused_oddly.count,
-            first(&disk.refused_oddly)
+            disk.refused_oddly.first()
         ),
         disk.refused > 0 && disk.refused_oddly.count == 0,
     );
-    let reads = verdict(
+    let reads = Verdict::new(
         &format!("With {means}, reads go on"),
         Promise::P7,
         "every page, document and list is answered",
-        format!("{} answered, {} not; {}", disk.reads, disk.reads_failed.count, first(&disk.reads_failed)),
+        format!("{} answered, {} not; {}", disk.reads, disk.reads_failed.count, disk.reads_failed.first()),
         disk.reads > 0 && disk.reads_failed.count == 0,
     );
-    let back = verdict(
+    let back = Verdict::new(
         &format!("After {means}, it goes on by itself"),
         Promise::P5,
         "within 10 s of there being room, without a restart",
@@ -133,13 +130,13 @@ fn full_disk(disk: &DiskOutcome) -> Vec<Verdict> {
     );
     let wrong = found.lost.count + found.twice.count + found.differs.count + found.sums.count;
     let faults = [&found.lost, &found.twice, &found.differs, &found.sums];
-    let kept = verdict(
+    let kept = Verdict::new(
         &format!("After {means}, nothing is lost or doubled"),
         Promise::P1,
         "everyone read back while it runs, and after a kill and a restart",
         match (&disk.verify_fault, faults.into_iter().find(|faults| faults.count > 0)) {
             (Some(fault), _) => format!("the journal does not verify: {fault}"),
-            (None, Some(faults)) => format!("{wrong} faults; {}", first(faults)),
+            (None, Some(faults)) => format!("{wrong} faults; {}", faults.first()),
             (None, None) => {
                 format!("0 faults in {} answers", found.tickets + found.bookings + found.contacts)
             }
@@ -169,7 +166,7 @@ fn ready(outcome: &Outcome) -> Verdict {
         None => format!("{} restarts, the longest {} ms", times.len(), longest.as_millis()),
     };
     let pass = outcome.stayed_down.is_none() && longest <= READY_MAX;
-    verdict("Ready again after every kill", Promise::P5, "within 5 s", measured, pass)
+    Verdict::new("Ready again after every kill", Promise::P5, "within 5 s", measured, pass)
 }
 
 /// The faults really happened.
@@ -185,22 +182,11 @@ fn killed(kills_wanted: u64, outcome: &Outcome) -> Verdict {
         outcome.torn,
     );
     let pass = kills >= kills_wanted && out as u64 * 2 > up;
-    verdict(
+    Verdict::new(
         "The kills hit a service at work",
         Promise::P1,
         "all kills; requests were out at most of those while it was up",
         measured,
         pass,
     )
-}
-
-fn verdict(name: &str, promise: Promise, goal: &str, measured: String, pass: bool) -> Verdict {
-    Verdict { name: name.into(), promise, goal: goal.into(), measured, pass }
-}
-
-fn first(faults: &Faults) -> String {
-    match faults.shown.first() {
-        Some(first) => format!("the first: {first}"),
-        None => "no fault".into(),
-    }
 }

@@ -174,12 +174,24 @@ pub fn usage(id: u32) -> Option<Usage> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name in parentheses may hold blanks; user and system time are fields 14 and 15.
-    let mut fields = stat.rsplit(')').next()?.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    let cpu_s = (ticks()? + ticks()?) as f64 / TICKS_PER_S;
+    let (_, ticks) = stopped_and_ticks(id)?;
+    let cpu_s = ticks as f64 / TICKS_PER_S;
     Some(Usage { resident_bytes: kilobytes * 1024, cpu_s })
+}
+
+/// Whether a process is stopped, and how long it has run on a processor, in ticks; nothing when it is
+/// gone.
+pub fn stopped_and_ticks(id: u32) -> Option<(bool, u64)> {
+    parse_stat(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+}
+
+/// Of a line of `/proc/PID/stat`: see `proc(5)`.
+pub fn parse_stat(stat: &str) -> Option<(bool, u64)> {
+    // The program's name stands in parentheses and may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some((*fields.first()? == "T", ticks(11)? + ticks(12)?))
 }
 
 /// Gives this process, all its threads included, one core; `false` when that cannot be done here.

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     history::{self, Ours},
     report::{
-        Draw, Fairness, Figure, Line, Mark, Mode, OrderMeasure, Plot, PlotKind, Report, Supply, TimeAxis,
-        Tone, commit, machine, series::Point, stats::Percentiles,
+        Draw, Fairness, Figure, Line, Mark, Mode, OrderMeasure, Plot, Report, Supply, TimeAxis, Tone, commit,
+        machine, series::Point, stats::Percentiles,
     },
     scenario::Scenario,
 };
@@ -105,21 +105,17 @@ fn plots(evening: &Evening) -> Vec<Plot> {
     let mut progress = Plot::progress(TIME, arrived, entered, booked);
     progress.title = "Arrived, entered and booked".into();
     progress.lines[0].name = "arrived".into();
-    let requests = Plot {
-        title: "Requests".into(),
-        caption: "All answers in each second; those told to come back and those without an answer beside."
-            .into(),
-        unit: "requests per second".into(),
-        time: TIME,
-        kind: PlotKind::Line,
-        log: false,
-        range_s: None,
-        lines: vec![
+    let requests = Plot::of(
+        "Requests",
+        "requests per second",
+        "All answers in each second; those told to come back and those without an answer beside.",
+        TIME,
+        vec![
             Line::new("ended", Tone::Blue, p(|second| second.requests as f64)),
             Line::new("come back", Tone::Orange, p(|second| second.shed as f64)),
             Line::new("no answer", Tone::Purple, p(|second| second.failed as f64)),
         ],
-    };
+    );
     let mut plots = vec![
         Plot::arrivals(TIME, rate(evening, |second| f64::from(second.counts.arrived))),
         Plot::waiting(TIME, p(|second| f64::from(second.counts.waiting))),
@@ -165,16 +161,7 @@ fn resources(evening: &Evening) -> Vec<Plot> {
         };
         pairs.filter_map(used).collect()
     };
-    let plot = |title: &str, caption: &str, unit: &str, lines| Plot {
-        title: title.into(),
-        caption: caption.into(),
-        unit: unit.into(),
-        time: TIME,
-        kind: PlotKind::Line,
-        log: false,
-        range_s: None,
-        lines,
-    };
+    let plot = |title: &str, caption: &str, unit: &str, lines| Plot::of(title, unit, caption, TIME, lines);
     let processor = vec![
         Line::new("service", Tone::Blue, cores(&|sample| Some(sample.service?.cpu_s))),
         Line::new("crowd", Tone::Grey, cores(&|sample| Some(sample.generator.cpu_s))),
@@ -207,17 +194,13 @@ fn overload_plot(evening: &Evening) -> Option<Plot> {
     let best = overload.best().1.booked_per_s();
     let over: Vec<Point> = by_second(&overload.over.booked_by_second);
     let goal = over.iter().map(|(at_s, _)| (*at_s, 0.95 * best)).collect();
-    Some(Plot {
-        title: "Bookings under overload".into(),
-        caption: "Bookings in each second while ten times as many people come as the service can carry."
-            .into(),
-        unit: "bookings per second".into(),
-        time: TIME,
-        kind: PlotKind::Line,
-        log: false,
-        range_s: None,
-        lines: vec![Line::new("booked", Tone::Blue, over), Line::new("95 % of best", Tone::Limit, goal)],
-    })
+    Some(Plot::of(
+        "Bookings under overload",
+        "bookings per second",
+        "Bookings in each second while ten times as many people come as the service can carry.",
+        TIME,
+        vec![Line::new("booked", Tone::Blue, over), Line::new("95 % of best", Tone::Limit, goal)],
+    ))
 }
 
 fn figures(plan: &Plan, about: &About, evening: &Evening) -> BTreeMap<String, Figure> {

@@ -33,7 +33,7 @@ pub fn judge(plan: &Plan, evening: &Evening, order: &Order) -> Vec<Verdict> {
             faults(&found.lost)
         );
         let pass = found.lost.count == 0 && found.tickets > 0 && found.unanswered == 0;
-        verdicts.push(verdict(
+        verdicts.push(Verdict::new(
             "Nothing lost by kill -9",
             Promise::P1,
             "0 lost, read back at once",
@@ -42,7 +42,7 @@ pub fn judge(plan: &Plan, evening: &Evening, order: &Order) -> Vec<Verdict> {
         ));
         let away_s = kill.away.as_secs_f64();
         let measured = format!("{away_s:.2} s");
-        verdicts.push(verdict("Back after kill -9", Promise::P1, "within 5 s", measured, away_s <= 5.0));
+        verdicts.push(Verdict::new("Back after kill -9", Promise::P1, "within 5 s", measured, away_s <= 5.0));
     }
     verdicts.extend([given_once(evening), supply_adds_up(evening), draw_is_right(evening, order)]);
     verdicts.extend([drawn_order(order), later_order(order), entered_in_order(order), pushing(evening)]);
@@ -55,10 +55,6 @@ pub fn judge(plan: &Plan, evening: &Evening, order: &Order) -> Vec<Verdict> {
         nobody_stuck(evening),
     ]);
     verdicts
-}
-
-fn verdict(name: &str, promise: Promise, goal: &str, measured: String, pass: bool) -> Verdict {
-    Verdict { name: name.into(), promise, goal: goal.into(), measured, pass }
 }
 
 fn faults(faults: &Faults) -> String {
@@ -82,7 +78,7 @@ fn nothing_lost(evening: &Evening) -> Verdict {
         faults(&lost)
     );
     let pass = lost.count == 0 && checked > 0 && found.unanswered == 0;
-    verdict("Everything acknowledged is there", Promise::P1, "0 lost of all people", measured, pass)
+    Verdict::new("Everything acknowledged is there", Promise::P1, "0 lost of all people", measured, pass)
 }
 
 fn counts_agree(evening: &Evening) -> Verdict {
@@ -91,7 +87,7 @@ fn counts_agree(evening: &Evening) -> Verdict {
     let pass = booked > 0 && booked <= told && told <= booked + unanswered;
     let measured = format!("{told} counted, {booked} acknowledged, {unanswered} never answered");
     let goal = "acknowledged <= counted <= acknowledged and never answered";
-    verdict("The service counts the bookings people have", Promise::P1, goal, measured, pass)
+    Verdict::new("The service counts the bookings people have", Promise::P1, goal, measured, pass)
 }
 
 fn given_once(evening: &Evening) -> Verdict {
@@ -105,7 +101,7 @@ fn given_once(evening: &Evening) -> Verdict {
     let measured = format!("{} twice; {}", twice.count, faults(&twice));
     let pass = twice.count == 0 && evening.found.bookings > 0;
     let goal = "no ticket, pass or place twice; no slot beyond its places";
-    verdict("Nothing given twice", Promise::P2, goal, measured, pass)
+    Verdict::new("Nothing given twice", Promise::P2, goal, measured, pass)
 }
 
 fn supply_adds_up(evening: &Evening) -> Verdict {
@@ -113,7 +109,7 @@ fn supply_adds_up(evening: &Evening) -> Verdict {
     let wrong = supplies.iter().filter(|supply| !supply.adds_up()).count();
     let measured = format!("{wrong} wrong of {} readings", supplies.len());
     let goal = "capacity = free + held + booked + used + withdrawn, every second";
-    verdict("The published places add up", Promise::P2, goal, measured, wrong == 0 && supplies.len() > 5)
+    Verdict::new("The published places add up", Promise::P2, goal, measured, wrong == 0 && supplies.len() > 5)
 }
 
 fn draw_is_right(evening: &Evening, order: &Order) -> Verdict {
@@ -138,7 +134,7 @@ fn draw_is_right(evening: &Evening, order: &Order) -> Verdict {
         && compared > 0
         && wrong.count == 0;
     let goal = "committed seed; every place recomputed from it";
-    verdict("The draw can be recomputed", Promise::P3, goal, measured, pass)
+    Verdict::new("The draw can be recomputed", Promise::P3, goal, measured, pass)
 }
 
 fn drawn_order(order: &Order) -> Verdict {
@@ -148,13 +144,13 @@ fn drawn_order(order: &Order) -> Verdict {
     let pass = tau.is_some_and(|tau| tau.abs() <= bound);
     let measured = format!("tau {} over {} people", shown(tau), order.lobby.len());
     let goal = format!("Kendall tau of arrival and place within {bound:.3} of 0");
-    verdict("Coming early in the lobby buys nothing", Promise::P3, &goal, measured, pass)
+    Verdict::new("Coming early in the lobby buys nothing", Promise::P3, &goal, measured, pass)
 }
 
 fn later_order(order: &Order) -> Verdict {
     let pass = order.later_tau.is_some_and(|tau| tau >= 0.97);
     let measured = format!("tau {} over {} people", shown(order.later_tau), order.later);
-    verdict(
+    Verdict::new(
         "Later people are served as they came",
         Promise::P3,
         "Kendall tau of joining and place >= 0.97",
@@ -168,7 +164,7 @@ fn entered_in_order(order: &Order) -> Verdict {
     let measured = format!("tau {} over {} people", shown(order.entry_tau), order.entered);
     let goal =
         "Kendall tau of place and entering >= 0.85 (people look every half second or so, and some go away)";
-    verdict("People enter in the order of their places", Promise::P3, goal, measured, pass)
+    Verdict::new("People enter in the order of their places", Promise::P3, goal, measured, pass)
 }
 
 fn shown(tau: Option<f64>) -> String {
@@ -189,7 +185,7 @@ fn pushing(evening: &Evening) -> Verdict {
     let measured =
         format!("{right} refused, {passed} were called already{}{}", sep(&others), others.join(", "));
     let pass = right > 0 && others.is_empty() && passed <= right / 5 + 3;
-    verdict("Pushing buys nothing", Promise::P3, "refused until called", measured, pass)
+    Verdict::new("Pushing buys nothing", Promise::P3, "refused until called", measured, pass)
 }
 
 fn sep(words: &[String]) -> &'static str {
@@ -211,7 +207,7 @@ fn waiting_memory(evening: &Evening) -> Verdict {
         .collect();
     let name = "Memory for those who wait";
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return verdict(
+        return Verdict::new(
             name,
             Promise::P4,
             "a service of ours",
@@ -229,7 +225,7 @@ fn waiting_memory(evening: &Evening) -> Verdict {
         number(each.round()),
         number((bytes / 1e5).round() / 10.0)
     );
-    verdict(name, Promise::P4, goal, measured, people > 0.0 && each <= WAITING_BYTES_MAX)
+    Verdict::new(name, Promise::P4, goal, measured, people > 0.0 && each <= WAITING_BYTES_MAX)
 }
 
 /// Requests and bytes of those who waited, by person.
@@ -261,7 +257,7 @@ fn waiting_requests(evening: &Evening) -> Verdict {
         "{each:.1} a person here, {most} at the most; {long:.0} for a wait of 3 h 36 min by the same policy"
     );
     let pass = people > 0.0 && long <= LONG_WAIT_REQUESTS_MAX && each <= LONG_WAIT_REQUESTS_MAX;
-    verdict("Requests of a wait", Promise::P4, "at most 60", measured, pass)
+    Verdict::new("Requests of a wait", Promise::P4, "at most 60", measured, pass)
 }
 
 fn waiting_bytes(evening: &Evening) -> Verdict {
@@ -274,13 +270,13 @@ fn waiting_bytes(evening: &Evening) -> Verdict {
         number(long.round())
     );
     let pass = people > 0.0 && long <= LONG_WAIT_BYTES_MAX;
-    verdict("Bytes of a wait", Promise::P8, "at most 20,000 for 3 h 36 min", measured, pass)
+    Verdict::new("Bytes of a wait", Promise::P8, "at most 20,000 for 3 h 36 min", measured, pass)
 }
 
 fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
     let Some(overload) = &evening.overload else {
         let measured = "nobody was left to make a load".to_string();
-        return vec![verdict("Goodput under overload", Promise::P5, "measured", measured, false)];
+        return vec![Verdict::new("Goodput under overload", Promise::P5, "measured", measured, false)];
     };
     let (ratio, times) = (overload.ratio(), overload.offered_times());
     let (over_ms, best_ms) = overload.p99_ms();
@@ -292,8 +288,14 @@ fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
     );
     let late_ms = overload.over.lag.value_at_quantile(0.99) as f64 / 1000.0;
     let carried = vec![
-        verdict("Goodput under overload", Promise::P5, "at least 0.95 of its best", goodput, ratio >= 0.95),
-        verdict(
+        Verdict::new(
+            "Goodput under overload",
+            Promise::P5,
+            "at least 0.95 of its best",
+            goodput,
+            ratio >= 0.95,
+        ),
+        Verdict::new(
             "p99 of what is served under overload",
             Promise::P5,
             "at most 2 x that at its best",
@@ -301,7 +303,7 @@ fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
             over_ms <= 2.0 * best_ms,
         ),
     ];
-    let was_one = verdict(
+    let was_one = Verdict::new(
         "The overload was one",
         Promise::P5,
         &format!("{TIMES:.0} x its best comes, within a twentieth, and some are kept out"),
@@ -339,7 +341,7 @@ fn reasons_public(plan: &Plan, evening: &Evening) -> Verdict {
         true => format!("{} events public, all changes with their reasons", evening.events.len()),
         false => format!("no reason for {}", missing.join(", ")),
     };
-    verdict(
+    Verdict::new(
         "Changes are public, with reasons",
         Promise::P6,
         "every pause and change of supply",
@@ -361,7 +363,7 @@ fn told_in_time(evening: &Evening) -> Verdict {
     let name = "Told before waiting in vain";
     let goal = "95 % warned while places were left, half told outright";
     if unsupplied == 0 {
-        return verdict(name, Promise::P6, goal, "the supply reached everyone who stayed".into(), true);
+        return Verdict::new(name, Promise::P6, goal, "the supply reached everyone who stayed".into(), true);
     }
     let left = evening.crowd.ends.get(&End::GaveUp).copied().unwrap_or(0) as usize;
     let of = all.len().saturating_sub(left).max(1) as f64;
@@ -371,7 +373,7 @@ fn told_in_time(evening: &Evening) -> Verdict {
         warned * 100.0,
         told * 100.0
     );
-    verdict(name, Promise::P6, goal, measured, warned >= 0.95 && told >= 0.5)
+    Verdict::new(name, Promise::P6, goal, measured, warned >= 0.95 && told >= 0.5)
 }
 
 fn rubbish(evening: &Evening) -> Verdict {
@@ -386,7 +388,7 @@ fn rubbish(evening: &Evening) -> Verdict {
         false => wrong.join("; "),
     };
     let pass = wrong.is_empty() && evening.probes.len() >= 12;
-    verdict(
+    Verdict::new(
         "Forged, foreign and early requests are refused",
         Promise::P2,
         "each with its own code",
@@ -407,5 +409,11 @@ fn nobody_stuck(evening: &Evening) -> Verdict {
     let measured =
         format!("{stuck} stuck, {still} still there at the end, {unread} answers not understood, of {all}");
     let pass = stuck == 0 && unread == 0 && still == 0;
-    verdict("Everyone got through, one way or another", Promise::P5, "0 stuck, 0 left over", measured, pass)
+    Verdict::new(
+        "Everyone got through, one way or another",
+        Promise::P5,
+        "0 stuck, 0 left over",
+        measured,
+        pass,
+    )
 }

@@ -93,6 +93,13 @@ pub struct Verdict {
     pub pass: bool,
 }
 
+impl Verdict {
+    /// What was checked, for which promise, against which goal, and how it came out.
+    pub fn new(name: &str, promise: Promise, goal: &str, measured: String, pass: bool) -> Self {
+        Self { name: name.into(), promise, goal: goal.into(), measured, pass }
+    }
+}
+
 /// What a figure says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FigureValue {

@@ -119,7 +119,8 @@ impl Mark {
 }
 
 impl Plot {
-    fn of(title: &str, unit: &str, caption: &str, time: TimeAxis, lines: Vec<Line>) -> Self {
+    /// A plot of lines, as most are: not logarithmic, over all of the time.
+    pub fn of(title: &str, unit: &str, caption: &str, time: TimeAxis, lines: Vec<Line>) -> Self {
         Self {
             title: title.into(),
             caption: caption.into(),

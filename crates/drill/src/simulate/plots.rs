@@ -9,7 +9,7 @@ use super::meter::Second;
 use super::summary::Summary;
 use crate::history::Ours;
 use crate::report::series::Point;
-use crate::report::{Draw, Fairness, Figure, Line, OrderMeasure, Plot, PlotKind, Supply, TimeAxis, Tone};
+use crate::report::{Draw, Fairness, Figure, Line, OrderMeasure, Plot, Supply, TimeAxis, Tone};
 
 /// The plots, in the order of the page.
 pub(super) fn series(run: &Simulation) -> Vec<Plot> {
@@ -57,14 +57,8 @@ fn supply(run: &Simulation) -> Supply {
 /// The node's door, the document, the service behind and the pace.
 fn machine(run: &Simulation, axis: TimeAxis) -> [Plot; 4] {
     let plot = |title: &str, unit: &str, caption: &str, log, lines| Plot {
-        title: title.into(),
-        caption: caption.into(),
-        unit: unit.into(),
-        time: axis,
-        kind: PlotKind::Line,
         log,
-        range_s: None,
-        lines,
+        ..Plot::of(title, unit, caption, axis, lines)
     };
     let door = vec![
         Line::new("knocked", Tone::Purple, points(run, |second| f64::from(second.offered))),

@@ -89,6 +89,14 @@ impl Faults {
         }
     }
 
+    /// The first of them, to stand beside a verdict.
+    pub fn first(&self) -> String {
+        match self.shown.first() {
+            Some(first) => format!("the first: {first}"),
+            None => "no fault".into(),
+        }
+    }
+
     /// Those of another check.
     pub fn take(&mut self, other: Faults) {
         self.count += other.count;

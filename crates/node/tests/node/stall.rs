@@ -5,13 +5,14 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use jari_core::ids::{CommandId, RoomId};
-use jari_core::waiting_room::{Pace, RoomConfig, draw};
 use jari_core::{Body, Command, Outcome, Time};
 use jari_journal::{
     AppendError, Chain, Entry, Journal, MemoryJournal, MemoryOptions, Position, ReadError, ReleaseError,
     SettleError, Told,
 };
 use jari_node::{Engine, EngineOptions, ManualClock, Node, NodeOptions, Rejected};
+
+use crate::room::create_room;
 
 /// Whether the journal may settle, and whoever waits for that.
 #[derive(Clone, Default)]
@@ -75,27 +76,6 @@ impl Journal for Gated {
     }
 }
 
-fn create_room() -> Command {
-    let config = RoomConfig {
-        name: "55-59".into(),
-        opens_at: Time(2_000),
-        commitment: draw::commitment(&[7; 32]),
-        campaign: None,
-        awaits_beacon: false,
-        identity_bound: false,
-        fails_open: false,
-        bookings_per_pass: 1,
-        pace: Pace {
-            entries_per_minute_max: 60_000,
-            passes_max: 10_000,
-            pass_ttl_ms: 600_000,
-            latency_goal_ms: 0,
-            error_goal_ppm: 1_000_000,
-        },
-    };
-    Command { id: CommandId(1), body: Body::CreateRoom { room: RoomId(1), config: Box::new(config) } }
-}
-
 #[tokio::test]
 async fn nobody_waits_for_a_journal_that_does_not_answer_and_nothing_is_done_twice() {
     let gate = Gate::default();
@@ -104,7 +84,7 @@ async fn nobody_waits_for_a_journal_that_does_not_answer_and_nothing_is_done_twi
     let options = NodeOptions { stalled_after: Duration::from_millis(20), ..NodeOptions::default() };
     let node = Node::start(engine, Arc::new(ManualClock::at(Time(1_000))), options).unwrap();
     let handle = node.handle();
-    handle.submit(create_room()).await.unwrap();
+    handle.submit(create_room(1, 2_000)).await.unwrap();
     gate.set(true);
     // Whoever waits already is told, and whoever comes then is told at once.
     let join = || Command { id: CommandId(2), body: Body::Join { room: RoomId(1), count: 1 } };

@@ -4,7 +4,6 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use jari_core::ids::{CommandId, RoomId, Serial};
-use jari_core::waiting_room::{Pace, RoomConfig, draw};
 use jari_core::{Body, Command, Outcome, Reason, Time, limits, step};
 use jari_journal::{
     FaultyDisk, FaultyStream, FileOptions, Journal, MemoryJournal, MemoryOptions, Position,
@@ -14,6 +13,8 @@ use jari_node::{
     Engine, EngineOptions, ManualClock, Node, NodeOptions, RecoverError, SystemClock, TurnError,
 };
 
+use crate::room::{self, create_room, join};
+
 const AT: u64 = 1_626_260_400_000;
 
 fn plain(body: Body) -> Command {
@@ -22,32 +23,6 @@ fn plain(body: Body) -> Command {
 
 fn upgrade(rules: u32) -> Command {
     plain(Body::Upgrade { rules })
-}
-
-fn create_room() -> Command {
-    let pace = Pace {
-        entries_per_minute_max: 60_000,
-        passes_max: 10_000,
-        pass_ttl_ms: 600_000,
-        latency_goal_ms: 0,
-        error_goal_ppm: 1_000_000,
-    };
-    let config = RoomConfig {
-        name: "55-59".into(),
-        opens_at: Time(u64::MAX / 2),
-        commitment: draw::commitment(&[7; 32]),
-        campaign: None,
-        awaits_beacon: false,
-        identity_bound: false,
-        fails_open: false,
-        bookings_per_pass: 1,
-        pace,
-    };
-    plain(Body::CreateRoom { room: RoomId(1), config: Box::new(config) })
-}
-
-fn join() -> Command {
-    plain(Body::Join { room: RoomId(1), count: 1 })
 }
 
 /// One machine of a cluster: its disk, its number, and how often it was started.
@@ -77,12 +52,7 @@ impl Machine {
 }
 
 fn turn(engine: &mut Engine, commands: &[Command], at: u64) -> Result<Vec<Outcome>, TurnError> {
-    let mut outcomes = Vec::new();
-    engine.turn(commands, Time(AT + at), &mut |index, outcome| {
-        assert_eq!(index, outcomes.len(), "answers come in order");
-        outcomes.push(outcome);
-    })?;
-    Ok(outcomes)
+    room::turn(engine, commands, AT + at)
 }
 
 fn rules(engine: &Engine) -> u32 {
@@ -99,10 +69,10 @@ fn alone(knows: u32) -> Engine {
 fn a_new_journal_says_itself_which_rules_it_begins_with() {
     let mut engine = alone(2);
     assert_eq!(rules(&engine), 1, "until something is written, nothing is known");
-    assert_eq!(turn(&mut engine, &[create_room(), join()], 0).unwrap().len(), 2);
+    assert_eq!(turn(&mut engine, &[create_room(0, u64::MAX / 2), join(1)], 0).unwrap().len(), 2);
     assert_eq!((rules(&engine), engine.applied().0.0), (2, 2));
     let mut old = alone(1);
-    turn(&mut old, &[create_room()], 0).unwrap();
+    turn(&mut old, &[create_room(0, u64::MAX / 2)], 0).unwrap();
     assert_eq!((rules(&old), old.applied().0.0), (1, 1));
 }
 
@@ -111,8 +81,8 @@ fn of_two_nodes_that_begin_a_stream_at_once_one_makes_the_rules_count() {
     let stream = FaultyStream::new(1 << 20);
     let (mut one, mut two) = (Machine::new(&stream, 1), Machine::new(&stream, 2));
     let (mut one, mut two) = (one.start(2).unwrap(), two.start(2).unwrap());
-    turn(&mut one, &[create_room()], 0).unwrap();
-    assert_eq!(turn(&mut two, &[join()], 1).unwrap(), [Outcome::Joined { first: Serial(0), count: 1 }]);
+    turn(&mut one, &[create_room(0, u64::MAX / 2)], 0).unwrap();
+    assert_eq!(turn(&mut two, &[join(1)], 1).unwrap(), [Outcome::Joined { first: Serial(0), count: 1 }]);
     one.hear().unwrap();
     assert_eq!(one.applied(), two.applied());
     assert!(one.read(|one| two.read(|two| one.data() == two.data())));
@@ -123,7 +93,7 @@ fn an_old_build_stops_at_an_upgrade_and_a_newer_one_goes_on_from_its_files() {
     let stream = FaultyStream::new(1 << 20);
     let (mut one, mut two) = (Machine::new(&stream, 1), Machine::new(&stream, 2));
     let mut old = one.start(1).unwrap();
-    turn(&mut old, &[create_room()], 0).unwrap();
+    turn(&mut old, &[create_room(0, u64::MAX / 2)], 0).unwrap();
     let mut new = two.start(2).unwrap();
     // While one node is old, neither an upgrade at it nor what newer rules brought gets in.
     let refused = Outcome::refused(Reason::RulesUnknown);
@@ -132,7 +102,7 @@ fn an_old_build_stops_at_an_upgrade_and_a_newer_one_goes_on_from_its_files() {
     assert_eq!(turn(&mut new, std::slice::from_ref(&ask), 2).unwrap(), [refused]);
     old.hear().expect("an old build can read all that is there");
     // It counts from the next command on; what asks for it in the same batch comes too early.
-    let answers = turn(&mut new, &[join(), upgrade(2), join(), ask.clone()], 3).unwrap();
+    let answers = turn(&mut new, &[join(1), upgrade(2), join(1), ask.clone()], 3).unwrap();
     let joined = |first| Outcome::Joined { first: Serial(first), count: 1 };
     assert_eq!(answers, [joined(0), Outcome::Done, joined(1), refused]);
     let until = Time(AT + 4 + limits::LEASE_MS);
@@ -145,7 +115,7 @@ fn an_old_build_stops_at_an_upgrade_and_a_newer_one_goes_on_from_its_files() {
     let again = one.start(1).err().expect("and does not start");
     assert!(matches!(again, RecoverError::Rules { needs: 2, knows: 1, .. }), "{again}");
     let mut upgraded = one.start(2).expect("a newer build starts on the same files");
-    let answers = turn(&mut upgraded, &[join(), plain(Body::TakeLease { node: 1, life: 3 })], 5).unwrap();
+    let answers = turn(&mut upgraded, &[join(1), plain(Body::TakeLease { node: 1, life: 3 })], 5).unwrap();
     assert_eq!(answers, [joined(2), Outcome::refused_with(Reason::LeaseHeld, 2 << 48 | until.0)]);
     new.hear().unwrap();
     assert!(new.read(|one| upgraded.read(|two| one.data() == two.data())));
@@ -154,7 +124,7 @@ fn an_old_build_stops_at_an_upgrade_and_a_newer_one_goes_on_from_its_files() {
 #[test]
 fn a_snapshot_under_newer_rules_is_not_used_by_an_old_build() {
     let mut engine = alone(2);
-    turn(&mut engine, &[create_room()], 0).unwrap();
+    turn(&mut engine, &[create_room(0, u64::MAX / 2)], 0).unwrap();
     let (position, chain, data) = engine.freeze();
     let meta =
         jari_wire::snapshot::SnapshotMeta { position: position.0, chain: chain.0, state_hash: [0; 32] };
@@ -176,25 +146,25 @@ fn nodes_that_agree_say_so_and_one_that_differs_stops_with_the_others() {
     let stream = FaultyStream::new(1 << 20);
     let (mut one, mut two) = (Machine::new(&stream, 1), Machine::new(&stream, 2));
     let (mut one, mut two) = (one.start(2).unwrap(), two.start(2).unwrap());
-    turn(&mut one, &[create_room()], 0).unwrap();
+    turn(&mut one, &[create_room(0, u64::MAX / 2)], 0).unwrap();
     assert_eq!(two.checkpoint_due(true), None, "it has heard of nothing");
     checkpoint(&mut one, 1).unwrap();
     assert_eq!(one.checkpoint_due(true), None, "an idle service compares nothing again");
-    turn(&mut one, &[join()], 2).unwrap();
+    turn(&mut one, &[join(1)], 2).unwrap();
     two.hear().unwrap();
     checkpoint(&mut two, 3).unwrap();
-    turn(&mut two, &[join()], 4).unwrap();
+    turn(&mut two, &[join(1)], 4).unwrap();
     one.hear().unwrap();
     checkpoint(&mut one, 5).unwrap();
     two.hear().expect("they agree");
 
     // A bit flips in the memory of one: it counts a ticket that nobody took.
-    step(&mut one.state().write().unwrap(), &join(), Time(AT + 5));
-    turn(&mut two, &[join()], 6).unwrap();
+    step(&mut one.state().write().unwrap(), &join(1), Time(AT + 5));
+    turn(&mut two, &[join(1)], 6).unwrap();
     one.hear().unwrap();
     checkpoint(&mut two, 7).unwrap();
     one.hear().expect("this one says what the state was before");
-    turn(&mut two, &[join()], 8).unwrap();
+    turn(&mut two, &[join(1)], 8).unwrap();
     checkpoint(&mut two, 9).unwrap();
     let stopped = one.hear().expect_err("now it shows");
     assert!(matches!(stopped, TurnError::Differs { node: 2, me: 1, .. }), "{stopped}");
@@ -208,10 +178,10 @@ fn a_replay_compares_itself_with_the_checkpoints_in_the_journal() {
     let stream = FaultyStream::new(1 << 20);
     let mut machine = Machine::new(&stream, 1);
     let mut engine = machine.start(2).unwrap();
-    turn(&mut engine, &[create_room()], 0).unwrap();
+    turn(&mut engine, &[create_room(0, u64::MAX / 2)], 0).unwrap();
     for number in 0..3 {
         checkpoint(&mut engine, 1 + 2 * number).unwrap();
-        turn(&mut engine, &[join()], 2 + 2 * number).unwrap();
+        turn(&mut engine, &[join(1)], 2 + 2 * number).unwrap();
     }
     drop(engine);
     let journal = ReplicatedJournal::open_on(
@@ -249,7 +219,7 @@ async fn what_one_node_has_answered_is_found_at_another_that_writes_nothing() {
     let clock = Arc::new(ManualClock::at(Time(AT)));
     let (one, two) = (node(&stream, 1, clock.clone()), node(&stream, 2, clock));
     let (ours, theirs) = (one.handle(), two.handle());
-    ours.submit(create_room()).await.unwrap();
+    ours.submit(create_room(0, u64::MAX / 2)).await.unwrap();
     for number in 0..50 {
         let serial = ours.join(RoomId(1)).await.unwrap().unwrap();
         assert_eq!(serial, Serial(number));

@@ -3,42 +3,15 @@
 
 use std::sync::Arc;
 
-use jari_core::ids::{CommandId, RoomId, Serial};
-use jari_core::waiting_room::{Pace, RoomConfig, draw};
-use jari_core::{Body, Command, Outcome, Time};
+use jari_core::Outcome;
+use jari_core::ids::{RoomId, Serial};
 use jari_journal::replicated::AckFate;
 use jari_journal::{
     FaultyDisk, FaultyStream, FileOptions, Journal, Position, ReplicatedJournal, ReplicatedOptions,
 };
 use jari_node::{Engine, EngineOptions, TurnError};
 
-const OPENS_AT: u64 = 1_626_260_400_000;
-
-fn create_room() -> Command {
-    let pace = Pace {
-        entries_per_minute_max: 60_000,
-        passes_max: 10_000,
-        pass_ttl_ms: 600_000,
-        latency_goal_ms: 0,
-        error_goal_ppm: 1_000_000,
-    };
-    let config = RoomConfig {
-        name: "55-59".into(),
-        opens_at: Time(OPENS_AT),
-        commitment: draw::commitment(&[7; 32]),
-        campaign: None,
-        awaits_beacon: false,
-        identity_bound: false,
-        fails_open: false,
-        bookings_per_pass: 1,
-        pace,
-    };
-    Command { id: CommandId(1), body: Body::CreateRoom { room: RoomId(1), config: Box::new(config) } }
-}
-
-fn join(count: u32) -> Command {
-    Command { id: CommandId(0), body: Body::Join { room: RoomId(1), count } }
-}
+use crate::room::{OPENS_AT, create_room, join, turn};
 
 fn engine(disk: &FaultyDisk, stream: &FaultyStream, node: u16, life: u32) -> Engine {
     let options = ReplicatedOptions { life: u64::from(life), tries_max: 3 };
@@ -53,21 +26,12 @@ fn engine(disk: &FaultyDisk, stream: &FaultyStream, node: u16, life: u32) -> Eng
     Engine::recover(Box::new(journal), None, options).expect("the engine recovers").0
 }
 
-fn turn(engine: &mut Engine, commands: &[Command], at: u64) -> Result<Vec<Outcome>, TurnError> {
-    let mut outcomes = Vec::new();
-    engine.turn(commands, Time(at), &mut |index, outcome| {
-        assert_eq!(index, outcomes.len(), "answers come in order");
-        outcomes.push(outcome);
-    })?;
-    Ok(outcomes)
-}
-
 #[test]
 fn a_late_record_of_an_earlier_life_is_not_taken_for_one_of_this_life() {
     let (disk, stream) = (FaultyDisk::new(1), FaultyStream::new(1 << 20));
     let at = OPENS_AT - 1000;
     let mut first = engine(&disk, &stream, 1, 11);
-    turn(&mut first, &[create_room()], at).expect("the room is made");
+    turn(&mut first, &[create_room(1, OPENS_AT)], at).expect("the room is made");
     stream.lose_acks([Some(AckFate::Late); 3]);
     let unknown = turn(&mut first, &[join(5)], at);
     assert!(matches!(unknown, Err(TurnError::Broken(_))), "nobody was answered");
@@ -93,7 +57,7 @@ fn two_nodes_answer_their_own_and_hold_the_same_state() {
     let (left_disk, right_disk) = (FaultyDisk::new(1), FaultyDisk::new(2));
     let mut left = engine(&left_disk, &stream, 1, 7);
     let mut right = engine(&right_disk, &stream, 2, 7);
-    turn(&mut left, &[create_room()], OPENS_AT - 1000).expect("the room is made");
+    turn(&mut left, &[create_room(1, OPENS_AT)], OPENS_AT - 1000).expect("the room is made");
     let mut next = 0;
     for round in 0..50 {
         let node = if round % 3 == 0 { &mut left } else { &mut right };

@@ -3,49 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jari_core::ids::{CommandId, RoomId, Serial};
-use jari_core::waiting_room::{Pace, RoomConfig, draw};
-use jari_core::{Body, Command, Outcome, Reason, Time};
+use jari_core::ids::{RoomId, Serial};
+use jari_core::{Command, Outcome, Reason, Time};
 use jari_journal::{CrashFate, FaultyDisk, FileJournal, FileOptions, MemoryJournal, MemoryOptions};
 use jari_node::snapshots::Snapshots;
 use jari_node::{Engine, EngineOptions, ManualClock, Node, NodeOptions, Rejected, TurnError};
 
-const OPENS_AT: u64 = 1_626_260_400_000;
-const SEED: [u8; 32] = [7; 32];
-
-fn create_room() -> Command {
-    let config = RoomConfig {
-        name: "55-59".into(),
-        opens_at: Time(OPENS_AT),
-        commitment: draw::commitment(&SEED),
-        campaign: None,
-        awaits_beacon: false,
-        identity_bound: false,
-        fails_open: false,
-        bookings_per_pass: 1,
-        pace: Pace {
-            entries_per_minute_max: 60_000,
-            passes_max: 10_000,
-            pass_ttl_ms: 600_000,
-            latency_goal_ms: 0,
-            error_goal_ppm: 1_000_000,
-        },
-    };
-    Command { id: CommandId(1), body: Body::CreateRoom { room: RoomId(1), config: Box::new(config) } }
-}
-
-fn join(count: u32) -> Command {
-    Command { id: CommandId(0), body: Body::Join { room: RoomId(1), count } }
-}
-
-fn turn(engine: &mut Engine, commands: &[Command], at: u64) -> Result<Vec<Outcome>, TurnError> {
-    let mut outcomes = Vec::new();
-    engine.turn(commands, Time(at), &mut |index, outcome| {
-        assert_eq!(index, outcomes.len(), "answers come in order");
-        outcomes.push(outcome);
-    })?;
-    Ok(outcomes)
-}
+use crate::room::{OPENS_AT, SEED, create_room, join, turn};
 
 fn engine_on(disk: &FaultyDisk) -> Engine {
     let mut options = FileOptions::new(Path::new("/journal"));
@@ -63,7 +27,7 @@ fn memory_engine() -> Engine {
 fn what_was_answered_is_there_after_a_crash() {
     let disk = FaultyDisk::new(1);
     let mut engine = engine_on(&disk);
-    turn(&mut engine, &[create_room(), join(3)], OPENS_AT - 1000).unwrap();
+    turn(&mut engine, &[create_room(1, OPENS_AT), join(3)], OPENS_AT - 1000).unwrap();
     turn(&mut engine, &[join(5)], OPENS_AT - 900).unwrap();
     let before = engine.read(|state| state.data().clone());
     drop(engine);
@@ -78,7 +42,8 @@ fn a_batch_larger_than_a_record_is_split_and_answered_in_order() {
     let journal = MemoryJournal::new(MemoryOptions::default());
     let options = EngineOptions { node: 3, record_bytes_max: 100, ..EngineOptions::default() };
     let (mut engine, _) = Engine::recover(Box::new(journal), None, options).unwrap();
-    let commands: Vec<Command> = std::iter::once(create_room()).chain((0..500).map(|_| join(1))).collect();
+    let commands: Vec<Command> =
+        std::iter::once(create_room(1, OPENS_AT)).chain((0..500).map(|_| join(1))).collect();
     let outcomes = turn(&mut engine, &commands, OPENS_AT - 1000).unwrap();
     assert_eq!(outcomes.len(), 501);
     assert_eq!(outcomes[500], Outcome::Joined { first: Serial(499), count: 1 });
@@ -89,7 +54,7 @@ fn a_batch_larger_than_a_record_is_split_and_answered_in_order() {
 fn a_full_disk_refuses_changes_nothing_and_recovers() {
     let disk = FaultyDisk::new(1);
     let mut engine = engine_on(&disk);
-    turn(&mut engine, &[create_room()], OPENS_AT - 1000).unwrap();
+    turn(&mut engine, &[create_room(1, OPENS_AT)], OPENS_AT - 1000).unwrap();
     disk.limit_room(Some(disk.used_bytes() + 500));
     let mut joined = 0;
     // What the journal has set aside is used up first.
@@ -117,7 +82,7 @@ fn a_full_disk_refuses_changes_nothing_and_recovers() {
 #[test]
 fn a_clock_that_runs_backwards_moves_nothing_back() {
     let mut engine = memory_engine();
-    turn(&mut engine, &[create_room()], OPENS_AT + 5).unwrap();
+    turn(&mut engine, &[create_room(1, OPENS_AT)], OPENS_AT + 5).unwrap();
     turn(&mut engine, &[], OPENS_AT - 50_000).unwrap();
     assert_eq!(engine.read(|state| state.data().time), Time(OPENS_AT + 5));
 }
@@ -128,7 +93,7 @@ fn a_snapshot_and_the_rest_of_the_journal_give_the_same_state() {
     let snapshots = Snapshots::open(dir.path()).unwrap();
     let disk = FaultyDisk::new(1);
     let mut engine = engine_on(&disk);
-    turn(&mut engine, &[create_room(), join(100)], OPENS_AT - 1000).unwrap();
+    turn(&mut engine, &[create_room(1, OPENS_AT), join(100)], OPENS_AT - 1000).unwrap();
     let (position, chain, data) = engine.freeze();
     snapshots.write(position, chain, &data).unwrap();
     turn(&mut engine, &[join(11)], OPENS_AT - 500).unwrap();
@@ -149,12 +114,12 @@ fn a_snapshot_of_another_history_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let snapshots = Snapshots::open(dir.path()).unwrap();
     let mut one = engine_on(&FaultyDisk::new(1));
-    turn(&mut one, &[create_room(), join(100)], OPENS_AT - 1000).unwrap();
+    turn(&mut one, &[create_room(1, OPENS_AT), join(100)], OPENS_AT - 1000).unwrap();
     let (position, chain, data) = one.freeze();
     snapshots.write(position, chain, &data).unwrap();
     let disk = FaultyDisk::new(1);
     let mut other = engine_on(&disk);
-    turn(&mut other, &[create_room(), join(99)], OPENS_AT - 1000).unwrap();
+    turn(&mut other, &[create_room(1, OPENS_AT), join(99)], OPENS_AT - 1000).unwrap();
     drop(other);
     let (journal, _) =
         FileJournal::open_on(Arc::new(disk), FileOptions::new(Path::new("/journal"))).expect("it opens");
@@ -167,7 +132,7 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let snapshots = Snapshots::open(dir.path()).unwrap();
     let mut engine = memory_engine();
-    turn(&mut engine, &[create_room(), join(100)], OPENS_AT - 1000).unwrap();
+    turn(&mut engine, &[create_room(1, OPENS_AT), join(100)], OPENS_AT - 1000).unwrap();
     let (first, chain, data) = engine.freeze();
     snapshots.write(first, chain, &data).unwrap();
     turn(&mut engine, &[join(1)], OPENS_AT - 900).unwrap();
@@ -196,7 +161,7 @@ async fn joins_that_arrive_together_get_numbers_of_their_own() {
     let clock = Arc::new(ManualClock::at(Time(OPENS_AT - 1000)));
     let node = start(NodeOptions::default(), &clock);
     let handle = node.handle();
-    handle.submit(create_room()).await.unwrap();
+    handle.submit(create_room(1, OPENS_AT)).await.unwrap();
     let joins: Vec<_> = (0..200)
         .map(|_| {
             let handle = handle.clone();
@@ -220,7 +185,7 @@ async fn the_lobby_is_drawn_by_itself_when_its_time_has_come() {
     let options = NodeOptions { seeds: Arc::new(|_, _| Some(SEED)), ..NodeOptions::default() };
     let node = start(options, &clock);
     let handle = node.handle();
-    handle.submit(create_room()).await.unwrap();
+    handle.submit(create_room(1, OPENS_AT)).await.unwrap();
     handle.join(RoomId(1)).await.unwrap().unwrap();
     clock.set(Time(OPENS_AT));
     // Any request lets the node see the time; the draw follows in the same turn.
