@@ -10,7 +10,7 @@ use jari_core::{Body, Command, Outcome, Refusal, limits};
 use metrics::counter;
 use tokio::sync::oneshot;
 
-use crate::handle::Rejected;
+use crate::handle::{FULL_RETRY_MS, Rejected};
 
 /// Where an answer is waited for.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Rejected>>;
@@ -78,7 +78,7 @@ pub(crate) fn batch_of(gathered: &mut Vec<Request>) -> Batch {
 
 /// Answers those whose commands came through; the others hear that the disk is full.
 pub(crate) fn answer(waiting: Vec<Waiting>, outcomes: &[Outcome]) {
-    let disk_full = Rejected::DiskFull { retry_after_ms: 5_000 };
+    let disk_full = Rejected::DiskFull { retry_after_ms: FULL_RETRY_MS };
     for (index, waiting) in waiting.into_iter().enumerate() {
         let outcome = outcomes.get(index).copied().ok_or(disk_full);
         // A sender that has gone away meanwhile misses its answer and asks again.

@@ -20,6 +20,8 @@ use crate::views::Views;
 
 /// A node that has seen no record for so long appends an empty one.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
+/// When the disk is full: come back after so long.
+pub(crate) const FULL_RETRY_MS: u32 = 5_000;
 /// When the journal does not answer: come back after so long.
 const STALLED_RETRY_MS: u32 = 2_000;
 /// How long a read waits for records of other nodes before it says that something is unknown.
@@ -73,6 +75,20 @@ pub struct Status {
     pub rules: u32,
     /// The newest version that this node's build knows.
     pub rules_known: u32,
+}
+
+impl Status {
+    /// Why a change would be turned away at this moment, if it would.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Rejected> {
+        if self.stopped {
+            Some(Rejected::Stopping)
+        } else if self.disk_full {
+            Some(Rejected::DiskFull { retry_after_ms: FULL_RETRY_MS })
+        } else {
+            self.stalled.then_some(Rejected::Stalled { retry_after_ms: STALLED_RETRY_MS })
+        }
+    }
 }
 
 /// What the thread and the handles share.

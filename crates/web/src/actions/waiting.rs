@@ -218,25 +218,23 @@ fn slowed(site: &Site, room: RoomId, not_before: Time, reserved: bool) -> Result
 ///
 /// `room_unknown` and `ticket_unknown`.
 pub async fn place(site: &Site, ticket: &Ticket) -> Result<Place, Problem> {
-    let issued = |state: &State| {
-        let room = state.data().rooms.get(&ticket.room);
-        room.is_some_and(|room| ticket.serial.0 < room.issued).then_some(())
-    };
-    // If it is still unknown after that, what follows says what is.
-    let _ = site.node.find(issued).await;
-    let views = site.node.views();
-    let view = views.rooms.get(&ticket.room);
-    let outlook = view.map(|view| view.outlook).unwrap_or_default();
-    let snapshot = site.node.read(|state| {
+    let standing = |state: &State| {
+        let views = site.node.views();
+        let outlook = views.rooms.get(&ticket.room).map(|view| view.outlook).unwrap_or_default();
         let data = state.data();
         let room = data.rooms.get(&ticket.room).ok_or_else(unknown)?;
         if ticket.serial.0 >= room.issued {
             return Err(Problem::from(Refusal { reason: Reason::TicketUnknown, detail: 0 }));
         }
         let mark = room.marks.get(ticket.serial);
-        Ok((details(ticket.room, room, outlook, data, data.time), room.lobby, room.draw, mark))
-    });
-    let (details, lobby, draw, mark) = snapshot?;
+        let details = details(ticket.room, room, outlook, data, data.time);
+        Ok((details, room.lobby, room.draw, mark, outlook))
+    };
+    let found = match site.node.find(|state| standing(state).ok()).await {
+        Some(found) => found,
+        None => site.node.read(standing)?,
+    };
+    let (details, lobby, draw, mark, outlook) = found;
     let position = match (lobby, draw) {
         (Some(lobby), _) if ticket.serial.0 >= lobby => Some(ticket.serial.0),
         (Some(_), Some(draw)) => Some(draw.position(ticket.serial.0)),

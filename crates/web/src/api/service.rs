@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use jari_node::Rejected;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,14 +53,8 @@ struct Ready {
 #[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = Ready), Problems))]
 async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, Problem> {
     let status = site.node.status();
-    if status.stopped || site.is_draining() {
-        return Err(jari_node::Rejected::Stopping.into());
-    }
-    if status.disk_full {
-        return Err(jari_node::Rejected::DiskFull { retry_after_ms: 5_000 }.into());
-    }
-    if status.stalled {
-        return Err(jari_node::Rejected::Stalled { retry_after_ms: 2_000 }.into());
+    if let Some(refusal) = site.is_draining().then_some(Rejected::Stopping).or(status.refusal()) {
+        return Err(refusal.into());
     }
     Ok(ok(Ready {
         position: status.position,
