@@ -42,6 +42,21 @@ pub fn of_ways(when: &str, cut: &[Way], open: &BTreeSet<Way>) -> Evidence {
 /// How far each machine has come, by its place among all; nothing for silence.
 pub type Reached = Vec<(Machine, Option<u64>)>;
 
+/// Where a machine was.
+fn at(reached: &Reached, machine: Machine) -> Option<u64> {
+    reached.iter().find(|(one, _)| *one == machine).and_then(|(_, position)| *position)
+}
+
+/// Whether somebody who is not cut off has come further.
+pub fn others_moved(frozen: &[Machine], before: &Reached, after: &Reached) -> bool {
+    moved_on(frozen, before, after) > 0
+}
+
+fn moved_on(frozen: &[Machine], before: &Reached, after: &Reached) -> usize {
+    let others = Machine::all().filter(|machine| !frozen.contains(machine));
+    others.filter(|machine| at(before, *machine) < at(after, *machine)).count()
+}
+
 /// Who could not move did not, and if somebody had to, one did.
 pub fn of_progress(
     frozen: &[Machine],
@@ -49,9 +64,6 @@ pub fn of_progress(
     before: &Reached,
     after: &Reached,
 ) -> Vec<Evidence> {
-    let at = |reached: &Reached, machine: Machine| {
-        reached.iter().find(|(one, _)| *one == machine).and_then(|(_, position)| *position)
-    };
     // A node may still come as far as a server on its own side.
     let servers = frozen.iter().filter(|machine| matches!(machine, Machine::Server(_)));
     let beside = servers.filter_map(|server| at(before, *server)).max();
@@ -67,10 +79,8 @@ pub fn of_progress(
         evidence.push(Evidence::new(stays, format!("{} was at {from:?} and is at {to:?}", machine.name())));
     }
     if others_move {
-        let moved = |machine: &Machine| at(before, *machine) < at(after, *machine);
-        let free: Vec<Machine> = Machine::all().filter(|machine| !frozen.contains(machine)).collect();
-        let count = free.iter().filter(|machine| moved(machine)).count();
-        evidence.push(Evidence::new(count > 0, format!("{count} of the {} others moved on", free.len())));
+        let (count, others) = (moved_on(frozen, before, after), Machine::all().count() - frozen.len());
+        evidence.push(Evidence::new(count > 0, format!("{count} of the {others} others moved on")));
     }
     evidence
 }

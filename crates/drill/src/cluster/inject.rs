@@ -36,6 +36,8 @@ const END_MAX: Duration = Duration::from_secs(30);
 /// A request that is sent as the connection is closed meets nobody: one that was sent this long
 /// before had been taken.
 const TAKEN_AFTER: Duration = Duration::from_millis(20);
+/// Nodes that were connected to a server on the other side find out, and find another, within this.
+const FOUND_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Round trips that are measured on a link.
 const ROUND_TRIPS: usize = 12;
@@ -258,13 +260,17 @@ impl Stage {
                 asked.spawn(refusal_of(Arc::clone(&self.scene), node));
             }
         }
-        let cut_off: Vec<Machine> = frozen.to_vec();
         let leader_is_cut = ways.iter().any(|(from, _)| *from == Machine::Server(roles.leader));
         let suspects = if leader_is_cut { vec![Machine::Server(roles.leader)] } else { Vec::new() };
         self.watch_election(&suspects, roles, begun, lasts, &mut seen).await;
         seen.refused = asked.join_all().await;
+        let mut after = reached().await;
+        while others_move && !evidence::others_moved(frozen, &before, &after) && begun.elapsed() < FOUND_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+            after = reached().await;
+        }
         seen.evidence.push(evidence::of_ways("at the end", &ways, &self.open_ways().await?));
-        seen.evidence.extend(evidence::of_progress(&cut_off, others_move, &before, &reached().await));
+        seen.evidence.extend(evidence::of_progress(frozen, others_move, &before, &after));
         self.net().heal()?;
         Ok(seen)
     }

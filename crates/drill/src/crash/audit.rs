@@ -24,8 +24,9 @@ use crate::live::{
 
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 16;
-/// A question of the audit is sent again so often.
-const TRIES_MAX: u8 = 4;
+/// What is not answered is asked again for so long: an election takes up to nine seconds.
+const ASKED_FOR: Duration = Duration::from_secs(15);
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// The service shows so many public events at the most.
 const EVENTS_SHOWN: u32 = 150;
 
@@ -113,29 +114,18 @@ pub async fn audit_at(scene: &Scene, node: usize, desks: &[u32], reach: Reach) -
     let mut found = Found::default();
     let target = scene.nodes.target(node);
     let questions = questions(scene, reach, &mut found);
-    let mut workers: Workers<(What, u8)> = Workers::start(target, CONNECTIONS);
-    let mut under_way = questions.len();
-    for (what, request) in questions {
-        workers.submit(job(what, 0, request));
+    let mut workers: Workers<What> = Workers::start(target, CONNECTIONS);
+    let mut again = ask_all(&mut workers, questions, scene, &mut found).await;
+    let asked_until = Instant::now() + ASKED_FOR;
+    while !again.is_empty() && Instant::now() < asked_until {
+        // A service that says "later" means it: servers may be electing a leader just now.
+        tokio::time::sleep(AGAIN_AFTER).await;
+        let questions =
+            again.drain(..).filter_map(|done| Some((request_of(scene, &done.about)?, done.about)));
+        let questions = questions.map(|(request, what)| (what, request)).collect();
+        again = ask_all(&mut workers, questions, scene, &mut found).await;
     }
-    while under_way > 0 {
-        let done = workers.next().await;
-        under_way -= 1;
-        let (what, tries) = done.about.clone();
-        match &done.result {
-            Ok(answer) if !matches!(answer.status, 429 | 500..) => {
-                judge_answer(&what, answer, &mut scene.book.lock(), &mut found);
-            }
-            _ if tries < TRIES_MAX => {
-                let request = request_of(scene, &what);
-                if let Some(request) = request {
-                    workers.submit(job(what, tries + 1, request));
-                    under_way += 1;
-                }
-            }
-            _ => unanswered(&done, &mut found),
-        }
-    }
+    again.iter().for_each(|done| unanswered(done, &mut found));
     let mut connection = Connection::new(target.clone());
     count_places(scene, desks, &mut connection, &mut found).await?;
     count_numbers(scene, &mut connection, &mut found).await?;
@@ -146,13 +136,37 @@ pub async fn audit_at(scene: &Scene, node: usize, desks: &[u32], reach: Reach) -
     Ok(found)
 }
 
-fn unanswered(done: &Done<(What, u8)>, found: &mut Found) {
-    found.unanswered += 1;
-    tracing::warn!(about = ?done.about.0, result = ?done.result.as_ref().map(|answer| answer.status), "no answer to the audit");
+/// Asks all of these and judges what is answered; gives back what has to be asked again.
+async fn ask_all(
+    workers: &mut Workers<What>,
+    questions: Vec<(What, Vec<u8>)>,
+    scene: &Scene,
+    found: &mut Found,
+) -> Vec<Done<What>> {
+    let under_way = questions.len();
+    for (what, request) in questions {
+        workers.submit(job(what, request));
+    }
+    let mut again = Vec::new();
+    for _ in 0..under_way {
+        let done = workers.next().await;
+        match &done.result {
+            Ok(answer) if !matches!(answer.status, 429 | 500..) => {
+                judge_answer(&done.about, answer, &mut scene.book.lock(), found);
+            }
+            _ => again.push(done),
+        }
+    }
+    again
 }
 
-fn job(what: What, tries: u8, request: Vec<u8>) -> Job<(What, u8)> {
-    Job { about: (what, tries), intended_at: Instant::now(), time_max: REQUEST_TIME_MAX, bytes: request }
+fn unanswered(done: &Done<What>, found: &mut Found) {
+    found.unanswered += 1;
+    tracing::warn!(about = ?done.about, result = ?done.result.as_ref().map(|answer| answer.status), "no answer to the audit");
+}
+
+fn job(what: What, request: Vec<u8>) -> Job<What> {
+    Job { about: what, intended_at: Instant::now(), time_max: REQUEST_TIME_MAX, bytes: request }
 }
 
 /// Whom to look at, and what to ask.
