@@ -104,13 +104,13 @@ fn a_visit_has_a_connection_of_its_own_and_gives_its_place_back() {
     let (target, seen) = server(HELD, OK);
     let (outcome, left) = load::run(&load(target, Offer::Closed { visits: 4 }, 150), visitors(6)).unwrap();
     assert!(outcome.booked > 4, "{outcome:?}");
-    assert_eq!(outcome.served.len(), 17 * outcome.offered);
-    assert_eq!(outcome.answers["ok"], 18 * outcome.offered);
+    assert_eq!(outcome.served.len(), 25 * outcome.offered);
+    assert_eq!(outcome.answers["ok"], 26 * outcome.offered);
     assert_eq!((outcome.kept_out, outcome.not_offered, outcome.refused.len()), (0, 0, 0));
     for count in [&seen.connections, &seen.holds, &seen.confirms, &seen.closing_cancels] {
         assert_eq!(u64::from(count.load(Ordering::SeqCst)), outcome.offered);
     }
-    assert_eq!(u64::from(seen.looks.load(Ordering::SeqCst)), 15 * outcome.offered);
+    assert_eq!(u64::from(seen.looks.load(Ordering::SeqCst)), 23 * outcome.offered);
     assert_eq!(left.len(), 6, "everyone can come again");
 }
 
@@ -121,7 +121,7 @@ fn whoever_is_told_to_come_back_leaves_and_may_come_again() {
         load::run(&load(target, Offer::Open { visits_per_s: 400.0 }, 150), visitors(60)).unwrap();
     assert!(outcome.offered > 10, "{outcome:?}");
     assert_eq!(outcome.refused.len(), outcome.offered);
-    assert_eq!((outcome.booked, outcome.served.len()), (0, 15 * outcome.offered));
+    assert_eq!((outcome.booked, outcome.served.len()), (0, 23 * outcome.offered));
     assert_eq!(seen.confirms.load(Ordering::SeqCst), 0, "nothing was held that could be confirmed");
     assert_eq!(left.len(), 60);
 }
@@ -130,7 +130,7 @@ fn whoever_is_told_to_come_back_leaves_and_may_come_again() {
 fn a_hold_that_cannot_be_confirmed_is_no_booking_and_its_person_does_not_come_again() {
     let (target, _) = server(HELD, BUSY);
     let (outcome, left) = load::run(&load(target, Offer::Closed { visits: 2 }, 100), visitors(5)).unwrap();
-    assert_eq!((outcome.booked, outcome.served.len(), outcome.refused.len()), (0, 5 * 16, 5));
+    assert_eq!((outcome.booked, outcome.served.len(), outcome.refused.len()), (0, 5 * 24, 5));
     assert!(left.is_empty(), "{left:?}");
 }
 

@@ -28,11 +28,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 /// The longest wait in a queue that hardly ever runs empty.
-const WAIT: Duration = Duration::from_millis(5);
+const WAIT: Duration = Duration::from_millis(4);
 /// How often the queue's length is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Lengths of the queue.
-const QUEUE_MIN: u32 = 8;
+const QUEUE_MIN: u32 = 4;
 pub(crate) const QUEUE_MAX: u32 = 4_096;
 /// Callers who are new at a time. Beyond it nobody is accepted: they wait in the kernel's queue.
 const NEWCOMERS_MIN: u32 = 2;
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_hardly_runs_empty_is_cut_to_what_is_accepted_in_the_wait() {
-        assert_eq!(next_queue(QUEUE_MAX, 2_000, TOOK, false), 100);
+        assert_eq!(next_queue(QUEUE_MAX, 2_500, TOOK, false), 100);
         assert_eq!(next_queue(QUEUE_MAX, 0, TOOK, false), QUEUE_MIN);
         assert_eq!(next_queue(100, 3_600_000, TOOK, false), QUEUE_MAX);
     }

@@ -1,7 +1,7 @@
 //! P5 and B6: how much of its best the service carries when ten times as many come.
 //!
 //! The generator has one core, as the service does. It can offer ten times what that core carries
-//! because a visit is eighteen requests, and whoever is kept out costs it one.
+//! because a visit is two dozen requests, and whoever is kept out costs it one.
 //!
 //! Must never call a load overload that did not arrive: what was really offered, and how late the
 //! generator itself was, stands beside the ratio. Start at [`measure`].

@@ -275,7 +275,8 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let (over_ms, best_ms) = overload.p99_ms();
     let per_s =
         |outcome: &LoadOutcome, note: &str| Figure::new(outcome.booked_per_s().round(), "bookings/s", note);
-    let note = "At its best: a connection each, fifteen pages to read, hold and confirm, durable, and cancel";
+    let note =
+        "At its best: a connection each, twenty-three pages to read, hold and confirm, durable, and cancel";
     add("best_bookings_per_s", per_s(&overload.best().1, note).headline(4));
     let visits = Figure::count(overload.best().0 as u64, "people", "At any time at its best");
     add("best_people_at_once", visits);

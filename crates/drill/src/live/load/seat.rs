@@ -28,7 +28,7 @@ pub(super) enum Step {
 }
 
 /// Clinics whose days and times somebody looks at before they choose.
-pub(super) const CLINICS_LOOKED_AT: usize = 6;
+pub(super) const CLINICS_LOOKED_AT: usize = 10;
 
 /// A person who visits.
 #[derive(Debug, Clone)]
