@@ -28,14 +28,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 /// The longest wait in a queue that hardly ever runs empty.
-const WAIT: Duration = Duration::from_millis(4);
+const WAIT: Duration = Duration::from_millis(20);
 /// How often the queue's length is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Lengths of the queue.
-const QUEUE_MIN: u32 = 4;
+const QUEUE_MIN: u32 = 8;
 pub(crate) const QUEUE_MAX: u32 = 4_096;
 /// Callers who are new at a time. Beyond it nobody is accepted: they wait in the kernel's queue.
-const NEWCOMERS_MIN: u32 = 2;
+/// Fewer would starve callers where many connections stay and are busy.
+const NEWCOMERS_MIN: u32 = 64;
 const NEWCOMERS_MAX: u32 = 256;
 /// While everything that is ready to run takes longer than this for one lap, fewer may be new.
 const LAP: Duration = Duration::from_millis(1);
@@ -216,9 +217,9 @@ mod tests {
 
     #[test]
     fn a_queue_that_hardly_runs_empty_is_cut_to_what_is_accepted_in_the_wait() {
-        assert_eq!(next_queue(QUEUE_MAX, 2_500, TOOK, false), 100);
+        assert_eq!(next_queue(QUEUE_MAX, 500, TOOK, false), 100);
         assert_eq!(next_queue(QUEUE_MAX, 0, TOOK, false), QUEUE_MIN);
-        assert_eq!(next_queue(100, 3_600_000, TOOK, false), QUEUE_MAX);
+        assert_eq!(next_queue(100, 900_000, TOOK, false), QUEUE_MAX);
     }
 
     #[test]

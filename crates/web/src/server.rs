@@ -66,7 +66,7 @@ impl Default for ServerOptions {
 /// A newcomer who has asked nothing by then counts no longer, or a few who say nothing could
 /// keep everyone out. Whoever has asked in full counts until the answer, however long it
 /// takes: when answers take long is when it matters.
-const NEWCOMER_TIME: Duration = Duration::from_millis(10);
+const NEWCOMER_TIME: Duration = Duration::from_millis(50);
 /// Callers beyond the limit who are told so at once; more than these are hung up on.
 const TURNED_AWAY_MAX: usize = 256;
 /// How long one of them may take.
