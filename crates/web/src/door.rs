@@ -233,15 +233,15 @@ mod tests {
         let newcomers = Arc::new(Newcomers::new(2));
         let (first, _second) = (newcomers.enter().await, newcomers.enter().await);
         let mut third = pin!(newcomers.enter());
-        assert!(futures_of(third.as_mut()).is_none());
+        assert!(poll_once(third.as_mut()).is_none());
         drop(first);
-        assert!(futures_of(third.as_mut()).is_some());
+        assert!(poll_once(third.as_mut()).is_some());
         newcomers.max.store(1, Ordering::Relaxed);
         let mut fourth = pin!(newcomers.enter());
-        assert!(futures_of(fourth.as_mut()).is_none());
+        assert!(poll_once(fourth.as_mut()).is_none());
     }
 
-    fn futures_of<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
         match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
             std::task::Poll::Ready(value) => Some(value),
             std::task::Poll::Pending => None,

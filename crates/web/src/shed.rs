@@ -128,11 +128,11 @@ impl Shed {
     /// Leave to do one write, or none if so many are in flight that it has to wait.
     #[must_use]
     pub fn admit(self: &Arc<Self>, step: Step) -> Option<Permit> {
-        let line = &self.lane(step).line;
-        if line.anyone() && line.order(self.room(step)) == Order::OldestFirst {
+        let (line, room) = (&self.lane(step).line, self.room(step));
+        if line.anyone() && line.order(room) == Order::OldestFirst {
             return None;
         }
-        self.enter(step, self.room(step)).then(|| self.permit(step))
+        self.enter(step, room).then(|| self.permit(step))
     }
 
     /// Waits for leave; none if there is still none after some seconds, or too many wait.

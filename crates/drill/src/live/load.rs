@@ -313,26 +313,27 @@ impl Crowd<'_> {
         self.ask(number, Step::Look(0));
     }
 
-    /// Sends a step's request under a key of its own.
+    /// Sends a step's request; a change has a key of its own.
     fn ask(&mut self, number: usize, step: Step) {
         let seat = &mut self.seats[number];
         let Some(visitor) = &seat.visitor else { return };
-        let key = format!("load-{:016x}-{:016x}", self.load.seed, self.random.bits());
+        let (seed, random) = (self.load.seed, &mut self.random);
+        let mut key = || format!("load-{seed:016x}-{:016x}", random.bits());
         let (session, booking) = (&*visitor.session, visitor.booking);
         let request = match step {
             Step::Connect | Step::Look(0) => api::campaign(self.load.campaign),
             Step::Look(1..LISTS) => {
-                let skip = self.random.below(self.load.desks.len());
+                let skip = random.below(self.load.desks.len());
                 api::clinics(self.load.campaign, skip, CLINICS_LISTED, true)
             }
             Step::Look(read) => {
                 let read = usize::from(read - LISTS);
-                let desk = visitor.desks[read / 2 % CLINICS_LOOKED_AT];
+                let desk = visitor.desks[read / 2];
                 if read.is_multiple_of(2) { api::days(desk) } else { api::slots(desk) }
             }
-            Step::Hold => api::hold(session, None, visitor.slot, &key),
-            Step::Confirm => api::confirm(session, booking, &key),
-            Step::Cancel => api::cancel(session, booking, &key).header("Connection", "close"),
+            Step::Hold => api::hold(session, None, visitor.slot, &key()),
+            Step::Confirm => api::confirm(session, booking, &key()),
+            Step::Cancel => api::cancel(session, booking, &key()).header("Connection", "close"),
         };
         seat.step = step;
         if let Err(error) = seat.send(&request.into_bytes()) {

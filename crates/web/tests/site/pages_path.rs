@@ -13,10 +13,25 @@ async fn opened(site: &TestSite) {
     site.with_room(false, Some(1)).await;
 }
 
-/// Takes a number before the opening and waits until it is called.
-async fn called<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
+/// Takes a number.
+async fn with_number<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
     let mut browser = Browser::new(site, language);
     browser.open("/rooms/1").await.submit("/join", &[]).await;
+    browser
+}
+
+/// So many people, each with a number.
+async fn crowd(site: &TestSite, people: usize) -> Vec<Browser<'_>> {
+    let mut crowd = Vec::with_capacity(people);
+    for _ in 0..people {
+        crowd.push(with_number(site, "en").await);
+    }
+    crowd
+}
+
+/// Takes a number before the opening and waits until it is called.
+async fn called<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
+    let mut browser = with_number(site, language).await;
     site.at(OPENS_AT).await;
     for second in 1..=5 {
         site.at(OPENS_AT + second * 1_000).await;
@@ -167,12 +182,7 @@ async fn a_form_from_elsewhere_or_without_its_token_changes_nothing() {
 async fn the_place_on_the_waiting_page_is_the_one_that_anyone_computes() {
     let site = TestSite::new().await;
     site.with_room(false, None).await;
-    let mut crowd = Vec::new();
-    for _ in 0..12 {
-        let mut browser = Browser::new(&site, "en");
-        browser.open("/rooms/1").await.submit("/join", &[]).await;
-        crowd.push(browser);
-    }
+    let mut crowd = crowd(&site, 12).await;
     site.at(OPENS_AT).await;
     let mut places = Vec::new();
     for (serial, browser) in crowd.iter_mut().enumerate() {
@@ -231,12 +241,7 @@ async fn a_page_and_the_document_in_it_are_of_one_moment() {
 async fn while_it_is_paused_no_wait_is_told() {
     let site = TestSite::new().await;
     site.with_room(false, None).await;
-    let mut crowd = Vec::new();
-    for _ in 0..40 {
-        let mut browser = Browser::new(&site, "en");
-        browser.open("/rooms/1").await.submit("/join", &[]).await;
-        crowd.push(browser);
-    }
+    let mut crowd = crowd(&site, 40).await;
     let pace = json!({"entries_per_minute_max": 6, "passes_max": 100, "pass_ttl_ms": 600_000,
         "latency_goal_ms": 0, "error_goal_ppm": 0});
     let operator = site.operator().await;
