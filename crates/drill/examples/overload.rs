@@ -50,8 +50,9 @@ fn main() -> anyhow::Result<()> {
     }
     show("overload", &overload.over);
     println!("by second {:?}", overload.over.booked_by_second);
-    let (ratio, times, (over_ms, best_ms)) = (overload.ratio(), overload.offered_times(), overload.p99_ms());
-    println!("{ratio:.2} of its best at {times:.1} x, p99 {over_ms:.1} ms against {best_ms:.1} ms");
+    let (ratio, times, (over_ms, full_ms)) = (overload.ratio(), overload.offered_times(), overload.p99_ms());
+    let full = overload.fullest().0;
+    println!("{ratio:.2} of its best at {times:.1} x, p99 {over_ms:.1} ms against {full_ms:.1} ms at {full}");
     Ok(())
 }
 

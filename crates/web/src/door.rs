@@ -32,12 +32,12 @@ use guests::Guests;
 
 /// The longest wait in a queue that hardly ever runs empty: where newcomers fill the service, and
 /// where others do.
-const WAIT: Duration = Duration::from_millis(4);
+const WAIT: Duration = Duration::from_millis(2);
 const WAIT_BESIDE_OTHERS: Duration = Duration::from_millis(20);
 /// How often the queue's length is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Lengths of the queue.
-const QUEUE_MIN: u32 = 4;
+const QUEUE_MIN: u32 = 2;
 pub(crate) const QUEUE_MAX: u32 = 4_096;
 /// How often a lap is measured.
 const LAP_EVERY: Duration = Duration::from_micros(500);

@@ -272,7 +272,7 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let Some(overload) = &evening.overload else {
         return;
     };
-    let (over_ms, best_ms) = overload.p99_ms();
+    let (over_ms, full_ms) = overload.p99_ms();
     let per_s =
         |outcome: &LoadOutcome, note: &str| Figure::new(outcome.booked_per_s().round(), "bookings/s", note);
     let note =
@@ -284,7 +284,9 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     add("overload_goodput_ratio", Figure::new(overload.ratio(), "", "Of its best"));
     let note = "Times its best that came, each over a connection of their own";
     add("overload_offered_times", Figure::new(overload.offered_times(), "", note));
-    add("best_p99_ms", Figure::new(best_ms, "ms", "p99 of what was served at its best"));
+    let note = "At any time at its fullest: as good as its best, and nobody kept out";
+    add("full_people_at_once", Figure::count(overload.fullest().0 as u64, "people", note));
+    add("full_p99_ms", Figure::new(full_ms, "ms", "p99 of what was served at its fullest"));
     add("overload_p99_ms", Figure::new(over_ms, "ms", "p99 of what was served under overload"));
     let kept_out =
         Figure::count(overload.over.kept_out, "people", "Left under overload without a connection");

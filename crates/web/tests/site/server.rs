@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jari_web::shed::ShedOptions;
@@ -10,9 +12,13 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::harness::{TestSite, problem};
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+const PAGE: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 struct Running {
     address: SocketAddr,
@@ -38,7 +44,7 @@ async fn run(site: &TestSite, options: ServerOptions) -> Running {
 
 async fn ask(stream: &mut TcpStream, text: &str) -> String {
     stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4096];
+    let mut answer = vec![0; 16 * 1024];
     let read = stream.read(&mut answer).await.unwrap();
     String::from_utf8_lossy(&answer[..read]).into_owned()
 }
@@ -49,7 +55,7 @@ async fn one_connection_serves_many_requests_and_the_end_is_orderly() {
     let server = run(&site, at_once()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     for _ in 0..3 {
-        let answer = ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let answer = ask(&mut stream, HEALTH).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
     server.stop.send(()).unwrap();
@@ -86,11 +92,11 @@ async fn at_the_last_call_an_answer_says_that_the_connection_ends() {
     let options = ServerOptions { last_call_time: Duration::from_secs(600), ..ServerOptions::default() };
     let server = run(&site, options).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    ask(&mut stream, HEALTH).await;
     server.stop.send(()).unwrap();
     let mut said = String::new();
     while !said.contains("connection: close") {
-        said = ask(&mut stream, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        said = ask(&mut stream, HEALTH).await;
         assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
     }
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
@@ -144,6 +150,60 @@ async fn beyond_the_connection_limit_a_caller_is_told_when_to_come_back() {
     drop(first);
     server.stop.send(()).unwrap();
     server.serving.await.unwrap().unwrap();
+}
+
+/// Asks without pause.
+async fn keep_busy(address: SocketAddr, asked: Arc<AtomicU32>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    loop {
+        let answer = ask(&mut stream, PAGE).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        asked.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn callers_get_in_beside_busy_connections_that_stay() {
+    const STAY: u32 = 200;
+    const COME: u32 = 50;
+    const VISITS: u32 = 60;
+    let site = TestSite::new().await;
+    // A thread of its own: a lap is everything that the server has to do, and nothing else.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = {
+        let _inside = runtime.enter();
+        run(&site, ServerOptions::default()).await
+    };
+    let asked = Arc::new(AtomicU32::new(0));
+    let mut busy = JoinSet::new();
+    for _ in 0..STAY {
+        busy.spawn(keep_busy(server.address, Arc::clone(&asked)));
+    }
+    // By then they are not young any more.
+    while asked.load(Ordering::Relaxed) < STAY * 100 {
+        tokio::task::yield_now().await;
+    }
+    let before = asked.load(Ordering::Relaxed);
+    let mut callers = JoinSet::new();
+    for _ in 0..COME {
+        callers.spawn(async move {
+            for _ in 0..VISITS {
+                let mut stream = TcpStream::connect(server.address).await.unwrap();
+                assert!(ask(&mut stream, PAGE).await.starts_with("HTTP/1.1 200 OK"));
+            }
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller.unwrap();
+    }
+    let others = asked.load(Ordering::Relaxed) - before;
+    println!("{} visits beside {others} answers to others", COME * VISITS);
+    // A fifth of those who ask came anew. Two at a time would have had a hundredth.
+    assert!(others < COME * VISITS * 30, "{others}");
+    busy.shutdown().await;
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
+    runtime.shutdown_background();
 }
 
 #[tokio::test]
