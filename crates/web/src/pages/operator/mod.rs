@@ -17,6 +17,7 @@ use crate::actions::operator::{self, SignIn};
 use crate::actions::{campaigns, waiting};
 
 mod deeds;
+mod messages;
 mod subjects;
 
 pub use deeds::{do_campaign, do_room};
@@ -48,6 +49,7 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
         now: subjects::now(&caller),
         rooms: rooms.iter().map(|room| subjects::room(&caller, room)).collect(),
         campaigns: campaigns.iter().map(|campaign| subjects::campaign(&caller, campaign)).collect(),
+        messages: messages::shown(&caller.site),
     };
     caller.page(&page, StatusCode::OK)
 }
