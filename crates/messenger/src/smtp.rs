@@ -8,8 +8,7 @@
 use std::time::Duration;
 
 use lettre::address::Envelope;
-use lettre::message::header::ContentType;
-use lettre::message::{Mailbox, Message};
+use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -76,8 +75,7 @@ impl Smtp {
     ///
     /// See [`SettingError`].
     pub fn new(options: &SmtpOptions) -> Result<Smtp, SettingError> {
-        let from: Mailbox =
-            options.from.parse().map_err(|_| SettingError::Address(options.from.clone()))?;
+        let from: Mailbox = options.from.parse().map_err(|_| SettingError::Address(options.from.clone()))?;
         if !options.to.contains(TELEPHONE) {
             return Err(SettingError::Pattern(options.to.clone()));
         }
@@ -116,8 +114,7 @@ impl Smtp {
             .to(Mailbox::new(None, to))
             .subject(&letter.subject)
             .message_id(Some(format!("<{}@{}>", letter.key, self.from.email.domain())))
-            .header(ContentType::TEXT_PLAIN)
-            .body(letter.text.clone())
+            .singlepart(SinglePart::plain(letter.text.clone()))
             .map_err(unfit)?;
         match self.transport.send_raw(&envelope, &mail.formatted()).await {
             Ok(_) => Ok(()),

@@ -106,8 +106,7 @@ impl Webhook {
     /// See [`Fault`].
     pub(crate) async fn carry(&self, letter: &Letter, now_ms: u64) -> Result<(), Fault> {
         let Letter { key, purpose, to, language, text, expires_at_ms, .. } = letter;
-        let body =
-            Body { version: 1, key, purpose, to, language, text, expires_at_ms: *expires_at_ms };
+        let body = Body { version: 1, key, purpose, to, language, text, expires_at_ms: *expires_at_ms };
         let body = serde_json::to_vec(&body).map_err(|_| Fault::new(Blame::Letter, "no JSON"))?;
         let timestamp = (now_ms / 1_000).to_string();
         let request = Request::post(&self.uri)
@@ -168,7 +167,10 @@ fn judge(status: StatusCode, headers: &HeaderMap) -> Result<(), Fault> {
         _ => Blame::Receiver,
     };
     let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    Err(Fault { after: after.map(Duration::from_secs), ..Fault::new(blame, format!("http {}", status.as_u16())) })
+    Err(Fault {
+        after: after.map(Duration::from_secs),
+        ..Fault::new(blame, format!("http {}", status.as_u16()))
+    })
 }
 
 #[cfg(test)]
@@ -202,7 +204,9 @@ mod tests {
 
     #[test]
     fn what_would_travel_in_clear_or_unsigned_is_refused() {
-        for url in ["https://sms.example.org/x", "http://localhost:1/", "http://127.0.0.1/", "http://[::1]:9/"] {
+        for url in
+            ["https://sms.example.org/x", "http://localhost:1/", "http://127.0.0.1/", "http://[::1]:9/"]
+        {
             assert_eq!(mistake(url, SECRET), None, "{url}");
         }
         for url in ["", "sms.example.org", "ftp://x/", "https:///x", "https://a:b@sms.example.org/"] {

@@ -41,8 +41,14 @@ pub async fn perform(site: &Arc<Site>) -> Result<u64, Problem> {
     let _turn = site.messages.turn.lock().await;
     // Whoever had the turn before may have been dropped in the middle.
     site.messages.ledger().land(Instant::now());
-    let mut round =
-        Round { site, flights: JoinSet::new(), until: Time(0), resolved: 0, reported: Instant::now(), unready: None };
+    let mut round = Round {
+        site,
+        flights: JoinSet::new(),
+        until: Time(0),
+        resolved: 0,
+        reported: Instant::now(),
+        unready: None,
+    };
     match round.run().await {
         Err(problem) if round.resolved == 0 => Err(problem),
         Err(_) | Ok(()) => match round.unready.filter(|_| round.resolved == 0) {
@@ -110,15 +116,17 @@ impl Round<'_> {
         let me = site.node.identity();
         let duty = || site.node.read(|state| me.duty(state.data(), site.node.now()));
         let now = match duty() {
-            Duty::Ask => match self.while_held(site.node.submit(Command { id: CommandId(0), body: me.ask() })).await {
-                Some(Ok(Outcome::Leased { .. })) => duty(),
-                // Another node was faster, or the lease ended meanwhile.
-                Some(Ok(Outcome::Refused(refusal))) if refusal.reason == Reason::LeaseHeld => Duty::Rest,
-                None => Duty::Rest,
-                Some(Ok(Outcome::Refused(refusal))) => return self.cannot_ask(refusal.into()).await,
-                Some(Ok(other)) => return self.cannot_ask(Problem::unexpected(other)).await,
-                Some(Err(rejected)) => return self.cannot_ask(rejected.into()).await,
-            },
+            Duty::Ask => {
+                match self.while_held(site.node.submit(Command { id: CommandId(0), body: me.ask() })).await {
+                    Some(Ok(Outcome::Leased { .. })) => duty(),
+                    // Another node was faster, or the lease ended meanwhile.
+                    Some(Ok(Outcome::Refused(refusal))) if refusal.reason == Reason::LeaseHeld => Duty::Rest,
+                    None => Duty::Rest,
+                    Some(Ok(Outcome::Refused(refusal))) => return self.cannot_ask(refusal.into()).await,
+                    Some(Ok(other)) => return self.cannot_ask(Problem::unexpected(other)).await,
+                    Some(Err(rejected)) => return self.cannot_ask(rejected.into()).await,
+                }
+            }
             known => known,
         };
         if let Duty::Perform { until } = now {
@@ -181,7 +189,9 @@ impl Round<'_> {
 
     fn has_more(&self) -> bool {
         let site = self.site;
-        site.messages.messenger.is_some() && self.unready.is_none() && site.messages.ledger().is_due(Instant::now())
+        site.messages.messenger.is_some()
+            && self.unready.is_none()
+            && site.messages.ledger().is_due(Instant::now())
     }
 
     fn settle(&mut self, landed: Landed) {

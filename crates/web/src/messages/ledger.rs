@@ -261,7 +261,11 @@ mod tests {
             let kind = EffectKind::BookingRescheduled;
             effects.push(Effect { kind, booking: BookingId(7), ..Effect::default() });
         }
-        effects.push(Effect { kind: EffectKind::BookingCancelled, booking: BookingId(7), ..Effect::default() });
+        effects.push(Effect {
+            kind: EffectKind::BookingCancelled,
+            booking: BookingId(7),
+            ..Effect::default()
+        });
         let (mut ledger, now) = (Ledger::new(1), Instant::now());
         ledger.take_up(&effects, now);
         let mut told = Vec::new();

@@ -29,8 +29,8 @@ mod view;
 
 use codes::CodeDesk;
 use ledger::Ledger;
-pub(crate) use view::{is_late, lateness, watch};
 pub use view::{FailedView, MessagesView, WaitingView, view};
+pub(crate) use view::{is_late, lateness, watch};
 
 /// Messages given up that are remembered for the operator.
 const FAILED_MAX: usize = 200;
@@ -94,7 +94,11 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    pub(crate) fn new(messenger: Option<Arc<Messenger>>, options: MessageOptions, keys: &KeyRing) -> Messages {
+    pub(crate) fn new(
+        messenger: Option<Arc<Messenger>>,
+        options: MessageOptions,
+        keys: &KeyRing,
+    ) -> Messages {
         Messages {
             ledger: Mutex::new(Ledger::new(messenger.as_ref().map_or(1, |messenger| messenger.count()))),
             codes: CodeDesk::new(&options),
@@ -137,7 +141,8 @@ impl Messages {
         if let Some(taken) = self.taken.get(carrier) {
             taken.fetch_add(1, Ordering::Relaxed);
         }
-        metrics::counter!("jari_messages_total", "purpose" => purpose.word(), "became" => "taken").increment(1);
+        metrics::counter!("jari_messages_total", "purpose" => purpose.word(), "became" => "taken")
+            .increment(1);
     }
 
     /// A try failed.
@@ -149,7 +154,8 @@ impl Messages {
             jari_messenger::Blame::Service => "service",
             jari_messenger::Blame::Receiver => "receiver",
         };
-        metrics::counter!("jari_message_tries_failed_total", "carrier" => carrier, "fault" => blame).increment(1);
+        metrics::counter!("jari_message_tries_failed_total", "carrier" => carrier, "fault" => blame)
+            .increment(1);
     }
 
     /// A message was given up: it is remembered for the operator, and written to the log.
@@ -157,7 +163,8 @@ impl Messages {
         let Failed { purpose, tries, said, about, .. } = &failed;
         let effect = about.map(|(number, _)| number);
         tracing::warn!(purpose = purpose.word(), effect, tries, said, "a message was given up");
-        metrics::counter!("jari_messages_total", "purpose" => purpose.word(), "became" => "given_up").increment(1);
+        metrics::counter!("jari_messages_total", "purpose" => purpose.word(), "became" => "given_up")
+            .increment(1);
         self.given_up.fetch_add(1, Ordering::Relaxed);
         let mut kept = self.failures();
         if kept.len() == FAILED_MAX {
