@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use jari_node::{Clock, SystemClock};
 use receivers::{Answer, Arrived, Receiver};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,7 +80,7 @@ impl Service {
         let signed = json!({"name": "operator", "password": password});
         let session = self.ask("POST", "/api/v1/operator/sessions", "", &signed).await;
         let token = session["staff_token"].as_str().unwrap().to_owned();
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let now_ms = SystemClock.now().0;
         let campaign = json!({
             "campaign": 1, "name": "55-59", "quota": 100, "vaccines": [{"name": "Moderna", "quota": 100}],
             "rules": {"version": 1, "born_from": "1962-01-01", "born_until": "1966-12-31", "doses": 1,

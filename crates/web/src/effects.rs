@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::actions::booking::{BookingView, view};
 use crate::actions::{identity, submit_plain};
+use crate::messages::ledger::Waiting;
 use crate::messages::{last_two, purpose_of, render};
 use crate::outbox::Draft;
 use crate::problem::Problem;
@@ -168,7 +169,9 @@ impl Round<'_> {
         let site = self.site;
         let has_messenger = site.messages.messenger.is_some();
         let now = Instant::now();
-        site.node.read(|state| site.messages.ledger().take_up(&state.data().effects, now));
+        let edges = site.messages.ledger().edges();
+        let waiting = site.node.read(|state| Waiting::beyond(edges, &state.data().effects));
+        site.messages.ledger().take_up(waiting, now);
         let mut begun = 0;
         while begun < at_most && self.unready.is_none() && site.node.now() < self.until {
             if has_messenger && self.flights.len() >= site.messages.options.in_flight_max {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 /// Whatever is waited for comes long before.
@@ -42,6 +42,8 @@ pub enum Answer {
     Status(u16),
     /// This status, and to be left alone for so many seconds.
     Busy(u16, u32),
+    /// It is taken, once the test says so.
+    Held(Arc<Notify>),
     /// The connection ends without an answer.
     Nothing,
     /// No answer: the connection stays open until the other side ends it, which is told by [`Receiver::hung_up`].
@@ -171,6 +173,10 @@ impl Desk {
         match answer {
             Answer::Status(status) => Some((status, 0)),
             Answer::Busy(status, after) => Some((status, after)),
+            Answer::Held(until) => {
+                until.notified().await;
+                Some((200, 0))
+            }
             Answer::Nothing => None,
             Answer::Silence => {
                 while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}

@@ -64,18 +64,23 @@ impl Ledger {
         }
     }
 
-    /// Takes up what waits, as far as it reaches, and forgets what was reported done.
-    pub(crate) fn take_up(&mut self, effects: &Chunked<Effect>, now: Instant) {
-        let first = effects.first();
+    /// The first effect that it has not seen, and the first that is not resolved.
+    pub(crate) fn edges(&self) -> (u64, u64) {
+        (self.end, self.upto())
+    }
+
+    /// Takes up what waits, and forgets what was reported done.
+    pub(crate) fn take_up(&mut self, waiting: Waiting, now: Instant) {
+        let Waiting { first, from, fresh } = waiting;
         while let Some(number) = self.entries.keys().next().copied().filter(|number| *number < first) {
             self.resolve(number, now);
         }
         self.end = self.end.max(first);
-        let reach = (self.upto() + REACH).min(effects.end());
-        while self.end < reach {
-            let number = self.end;
-            self.end += 1;
-            let Some(effect) = effects.get(number).copied() else { continue };
+        for (number, effect) in (from..).zip(fresh) {
+            if number < self.end {
+                continue;
+            }
+            self.end = number + 1;
             self.drop_told_by(&effect);
             let course = Course::new(self.carriers);
             let line = self.lines.entry(effect.booking).or_default();
@@ -199,6 +204,23 @@ impl Ledger {
     }
 }
 
+/// What waits in the state, as far as a ledger reaches: copied, so that nobody who writes waits for the ledger.
+pub(crate) struct Waiting {
+    first: u64,
+    from: u64,
+    fresh: Vec<Effect>,
+}
+
+impl Waiting {
+    /// What waits beyond the [edges](Ledger::edges) of a ledger.
+    pub(crate) fn beyond((end, upto): (u64, u64), effects: &Chunked<Effect>) -> Waiting {
+        let first = effects.first();
+        let from = end.max(first);
+        let to = (upto.max(first) + REACH).min(effects.end());
+        Waiting { first, from, fresh: (from..to).map_while(|number| effects.get(number).copied()).collect() }
+    }
+}
+
 /// How long ago an effect came to be, at least: since its booking changed last.
 pub(crate) fn waits_since(data: &jari_core::Data, number: u64) -> Option<Time> {
     let effect = data.effects.get(number)?;
@@ -219,9 +241,13 @@ mod tests {
         effects
     }
 
+    fn take_up(ledger: &mut Ledger, effects: &Chunked<Effect>, now: Instant) {
+        ledger.take_up(Waiting::beyond(ledger.edges(), effects), now);
+    }
+
     fn ledger(bookings: &[u32]) -> (Ledger, Instant) {
         let (mut ledger, now) = (Ledger::new(1), Instant::now());
-        ledger.take_up(&effects(bookings), now);
+        take_up(&mut ledger, &effects(bookings), now);
         (ledger, now)
     }
 
@@ -267,7 +293,7 @@ mod tests {
             ..Effect::default()
         });
         let (mut ledger, now) = (Ledger::new(1), Instant::now());
-        ledger.take_up(&effects, now);
+        take_up(&mut ledger, &effects, now);
         let mut told = Vec::new();
         while let Some((number, ..)) = ledger.begin(now) {
             told.push(number);
@@ -285,11 +311,23 @@ mod tests {
         for number in 1..REACH {
             ledger.taken(number, now);
         }
-        ledger.take_up(&effects, now);
+        take_up(&mut ledger, &effects, now);
         assert_eq!((ledger.upto(), due(&mut ledger, now)), (0, vec![]), "the first one is under way");
         ledger.taken(0, now);
-        ledger.take_up(&effects, now);
+        take_up(&mut ledger, &effects, now);
         assert_eq!((ledger.upto(), due(&mut ledger, now).len() as u64), (REACH, REACH));
+    }
+
+    #[test]
+    fn a_ledger_that_begins_late_begins_where_the_state_does() {
+        let bookings: Vec<u32> = (0..2 * REACH as u32).collect();
+        let mut effects = effects(&bookings);
+        for _ in 0..REACH + 7 {
+            effects.pop_front();
+        }
+        let (mut ledger, now) = (Ledger::new(1), Instant::now());
+        take_up(&mut ledger, &effects, now);
+        assert_eq!(due(&mut ledger, now), (REACH + 7..2 * REACH).collect::<Vec<_>>());
     }
 
     #[test]
@@ -298,7 +336,7 @@ mod tests {
         assert_eq!(due(&mut ledger, now), [0, 2, 3]);
         let mut effects = effects(&[1, 1, 2, 3, 4]);
         effects.pop_front();
-        ledger.take_up(&effects, now);
+        take_up(&mut ledger, &effects, now);
         assert_eq!((ledger.upto(), due(&mut ledger, now)), (1, vec![1, 4]));
         assert!(matches!(fail(&mut ledger, 0, now), Next::After(_)), "late news of it change nothing");
         ledger.taken(3, now);

@@ -12,6 +12,7 @@ use jari_messenger::{Carrier, Messenger, Policy, Webhook, WebhookOptions};
 use jari_web::messages::MessageOptions;
 use jari_web::{effects, tasks};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::cluster;
@@ -242,6 +243,31 @@ async fn a_message_under_way_is_let_go_when_the_lease_is_another_nodes_and_comes
     cluster::hears_of_effects(&one, 1, 1).await;
     receiver.hung_up().await;
     assert_eq!(performing.await.unwrap(), Ok(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_takes_longer_than_a_lease_is_not_let_go_while_the_lease_is_renewed() {
+    let done = Arc::new(Notify::new());
+    let held = Arc::clone(&done);
+    let mut receiver = Receiver::webhook(move |_| Answer::Held(Arc::clone(&held))).await;
+    let site = site(&receiver).await;
+    let slot = site.with_campaign(1).await;
+    book(&site.citizen(1, BORN).await, slot).await;
+    let performing = tokio::spawn({
+        let site = Arc::clone(&site.site);
+        async move { effects::perform(&site).await }
+    });
+    receiver.next().await;
+    for _ in 0..3 {
+        let until = site.site.node.read(|state| state.data().lease.unwrap().until);
+        site.clock.advance_ms(limits::LEASE_MS - limits::LEASE_MARGIN_MS);
+        while site.site.node.read(|state| state.data().lease.unwrap().until) == until {
+            tokio::task::yield_now().await;
+        }
+    }
+    done.notify_one();
+    assert_eq!(performing.await.unwrap(), Ok(1));
+    assert_eq!((receiver.rest(), waiting(&site)), (0, 0), "it was tried once");
 }
 
 #[tokio::test]
