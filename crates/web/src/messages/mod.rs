@@ -2,7 +2,7 @@
 //!
 //! Messages about bookings are the machine's effects. The ledger knows what became of each that this node took
 //! up, and its performer carries those that are due and reports them done (see [`crate::effects`]). Codes wait for
-//! nobody: each is tried until it is taken or of no use any more (see [`codes`]). Without a messenger both go to
+//! nobody: each is tried until it is taken or of no use any more (see `codes`). Without a messenger both go to
 //! the outbox alone, which is the telephone of a demonstration.
 //!
 //! It must never show a name, a number or a text to the operator or a log; nor send a message to somebody who was
