@@ -19,6 +19,7 @@ use jari_web::vault::Vault;
 use jari_wire::KeyRing;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -30,6 +31,15 @@ use crate::messages;
 
 /// A service that stops waits so long for what is new in a shared vault.
 const VAULT_WAIT: Duration = Duration::from_secs(1);
+
+/// The runtime of a service.
+///
+/// The node wakes whoever's command is durable from a thread of its own, and such a wake goes through
+/// the runtime's shared queue. By default a busy worker looks there once in 61 tasks: at overload
+/// those who read would pass those whose booking is done, without end.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().global_queue_interval(1).enable_all().build()
+}
 
 /// A service that answers requests.
 pub struct Service {

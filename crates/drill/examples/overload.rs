@@ -1,6 +1,6 @@
 //! The live drill's overload alone, in half a minute: for finding out why it is as it is.
 //!
-//! `overload JARI [RUN_US REST_US [PEOPLE]]` starts the service at JARI, gives it a campaign and
+//! `overload JARI [PEOPLE]` starts the service at JARI, gives it a campaign and
 //! people with sessions, and prints what each load came to. `PERF=1` prints its process id first
 //! and waits for a line, so that a profiler can be set on it.
 
@@ -12,24 +12,22 @@ use jari_drill::live::{
     crowd::people::claim,
     http::{Connection, Target},
     load::{LoadOutcome, Visitor},
-    overload::{self, OverloadOptions, SLICE},
+    overload::{self, OverloadOptions},
     service::{Scratch, Service, ServiceOptions, pin_self},
-    stage::{NewCampaign, Operator, clock, slots_of},
-    throttle::Slice,
+    stage::{Desk, Operator, clock, desks_of},
 };
 
 const SEED: u64 = 1;
 const SECRET: &str = "a secret of the overload's own";
+const CAMPAIGN: u32 = 1;
 const PEOPLE: u32 = 5_000;
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let us = |word: &String| anyhow::Ok(Duration::from_micros(word.parse()?));
-    let (jari, slice, people) = match words.as_slice() {
-        [jari] => (jari, SLICE, PEOPLE),
-        [jari, run, rest] => (jari, Slice { run: us(run)?, rest: us(rest)? }, PEOPLE),
-        [jari, run, rest, people] => (jari, Slice { run: us(run)?, rest: us(rest)? }, people.parse()?),
-        _ => bail!("say `JARI [RUN_US REST_US [PEOPLE]]`"),
+    let (jari, people) = match words.as_slice() {
+        [jari] => (jari, PEOPLE),
+        [jari, people] => (jari, people.parse()?),
+        _ => bail!("say `JARI [PEOPLE]`"),
     };
     let scratch = Scratch::new(SEED)?;
     let pinned = pin_self("0");
@@ -39,16 +37,14 @@ fn main() -> anyhow::Result<()> {
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let target = Target::new(service.address);
-    let (slots, visitors) = runtime.block_on(prepare(&target, &service.password, people))?;
+    let (desks, visitors) = runtime.block_on(prepare(&target, &service.password, people))?;
     if std::env::var_os("PERF").is_some() {
         println!("the service is process {}", service.id());
         std::io::stdin().read_line(&mut String::new())?;
     }
-    let options = OverloadOptions { target, slots, capacity_s: 2.0, overload_s: 8.0, slice, seed: SEED };
-    let overload = overload::measure(&options, visitors, Some(&service))?.context("nobody came")?;
-    if let Some(whole) = &overload.whole {
-        show("whole core", whole);
-    }
+    let options =
+        OverloadOptions { target, campaign: CAMPAIGN, desks, capacity_s: 2.0, overload_s: 8.0, seed: SEED };
+    let overload = overload::measure(&options, visitors)?.context("nobody came")?;
     for (visits, outcome) in &overload.tried {
         show(&format!("{visits} at any time"), outcome);
     }
@@ -60,21 +56,12 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// A campaign without a room, and people who are signed in.
-async fn prepare(target: &Target, password: &str, people: u32) -> anyhow::Result<(Vec<u32>, Vec<Visitor>)> {
+async fn prepare(target: &Target, password: &str, people: u32) -> anyhow::Result<(Vec<Desk>, Vec<Visitor>)> {
     let mut operator = Operator::sign_in(target, password, SEED).await?;
     let mut connection = Connection::new(target.clone());
-    let campaign = NewCampaign {
-        campaign: 1,
-        room: None,
-        quota: u32::MAX,
-        opens_at_ms: clock(&mut connection).await?,
-        clinics: 16,
-        slots: 4,
-        slot_places: 100_000,
-        hold_ms: 3_600_000,
-    };
+    let campaign = overload::campaign(CAMPAIGN, clock(&mut connection).await?);
     let desks = operator.create_campaign(&campaign).await?;
-    let slots = slots_of(&mut connection, &desks).await?;
+    let desks = desks_of(&mut connection, &desks).await?;
     let mut visitors = Vec::new();
     for person in 0..people {
         let request = api::identify(SECRET, &claim(SEED, person)).into_bytes();
@@ -82,23 +69,23 @@ async fn prepare(target: &Target, password: &str, people: u32) -> anyhow::Result
         let session: Session = api::read(&answer).context("somebody could not be identified")?;
         visitors.push(Visitor::new(session.session_token.into()));
     }
-    Ok((slots, visitors))
+    Ok((desks, visitors))
 }
 
 fn show(name: &str, outcome: &LoadOutcome) {
     let ms = |quantile| outcome.served.value_at_quantile(quantile) as f64 / 1000.0;
     println!(
         "{name}: {:.0} bookings/s of {:.0} visits/s, {} not offered, {} kept out, {} refused, p50 {:.1} ms, \
-         p99 {:.1} ms, late {:.1} ms, share {:.4}, {:?}",
+         p90 {:.1} ms, p99 {:.1} ms, late {:.1} ms, {:?}",
         outcome.booked_per_s(),
         outcome.offered as f64 / outcome.lasted_s,
         outcome.not_offered,
         outcome.kept_out,
         outcome.refused.len(),
         ms(0.5),
+        ms(0.9),
         ms(0.99),
         outcome.lag.value_at_quantile(0.99) as f64 / 1000.0,
-        outcome.share.unwrap_or(1.0),
         outcome.answers,
     );
 }

@@ -105,6 +105,14 @@ fn room_view(data: &Data, room: &Room) -> RoomView {
     RoomView { document: Bytes::from(document(room, data.time, &outlook, free)), outlook, supply }
 }
 
+/// A room's document as the state is at this moment. A page that is rendered from the state
+/// carries this one: the published one may be a moment older and would take back what the
+/// page says.
+#[must_use]
+pub fn document_now(data: &Data, room: RoomId) -> Option<Bytes> {
+    data.rooms.get(&room).map(|room| room_view(data, room).document)
+}
+
 /// The document of [`RoomView::document`].
 fn document(room: &Room, now: Time, outlook: &Outlook, free: Option<u32>) -> String {
     let state = match room.phase {

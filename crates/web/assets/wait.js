@@ -1,4 +1,4 @@
-// What a page does by itself: waits, counts down, recomputes a place. Every page works
+// What a page does by itself: waits, counts down, works out a place. Every page works
 // without it. It never decides anything: a turn is checked again by the service.
 // Old phones: no syntax or function younger than 2017.
 (function () {
@@ -58,54 +58,54 @@
     return index;
   }
 
-  // --- clocks: [data-until] counts down by the service's clock ---
+  // --- clocks: [data-until] counts down by the service's clock, in words, since 14:59 would
+  // be read as a time of day; its parent is shown with it ---
   var ahead = (+data.now || Date.now()) - Date.now();
-  function two(x) { return (x < 10 ? '0' : '') + x; }
-  function tick() {
+  function pad(x) { return (x < 10 ? '0' : '') + x; }
+  function paint() {
     var clocks = doc.querySelectorAll('[data-until]');
     for (var i = 0; i < clocks.length; i++) {
-      var s = Math.ceil((+clocks[i].dataset.until - Date.now() - ahead) / 1000);
-      clocks[i].hidden = s > 86400;
-      var m = Math.floor(Math.max(s, 0) / 60), h = Math.floor(m / 60);
-      clocks[i].textContent = (h ? h + ':' + two(m % 60) : m) + ':' + two(Math.max(s, 0) % 60);
-      if (s <= 0) { show('before', false); show('after', true); }
+      var left = Math.ceil((+clocks[i].dataset.until - Date.now() - ahead) / 1000), s = Math.max(left, 0);
+      var m = Math.floor(s / 60), h = Math.floor(m / 60), e = clocks[i];
+      e.hidden = e.parentNode.hidden = s > 86400;
+      e.textContent = (h ? h + data.h + ' ' : '') + (m ? m % 60 + data.m + ' ' : '') + (h ? '' : s % 60 + data.s);
+      if (left <= 0) { show('before', false); show('after', true); }
     }
-    if (clocks.length) setTimeout(tick, 1000 - (Date.now() + ahead) % 1000);
+    return clocks.length;
   }
+  function tick() { if (paint()) setTimeout(tick, 1000 - (Date.now() + ahead) % 1000); }
   tick();
-
-  // --- fairness: the form recomputes a place here ---
-  var check = el('check');
-  if (check && check.dataset.mixed) check.addEventListener('submit', function (event) {
-    var c = check.dataset, number = +check.ticket.value.replace(/\D/g, '');
-    event.preventDefault();
-    var say = c.none;
-    if (number >= 1 && number <= +c.issued) {
-      var drawn = number <= +c.lobby;
-      var place = drawn ? shuffled(number - 1, +c.lobby, bytesOf(c.mixed)) + 1 : number;
-      say = (drawn ? c.drawn : c.later).replace('{n}', grouped(number)).replace('{p}', grouped(place));
-    }
-    text('result', say);
-  });
+  // A page from the browser's history shows an old moment: its clock and place are wrong.
+  var came = window.performance && performance.navigation;
+  if (came && came.type === 2) location.reload();
+  addEventListener('pageshow', function (event) { if (event.persisted) location.reload(); });
 
   // --- waiting ---
-  if (!data.serial) return;
-  var serial = +data.serial, place = data.place ? +data.place : -1, drawing = false, failed = 0, last = 0, timer;
+  window.jari = { sha256: sha256, shuffled: shuffled, bytes: bytesOf, grouped: grouped };
+  if (!data.serial || !el('line')) return;
+  var serial = +data.serial, place = data.place ? +data.place : -1, drawing = false, failed = 0, last = 0, timer, bell, was;
 
   // The same rule as pages::poll in the service.
   function interval(wait, jitter) { return Math.min(Math.max(wait / 3, 2e3), 6e5) * (0.8 + 0.4 * jitter); }
 
+  // Beyond an hour to five minutes, for more is not known.
+  function round(minutes) { return minutes > 60 ? Math.round(minutes / 5) * 5 : minutes; }
   function span(minutes) {
-    if (minutes > 60) minutes = Math.round(minutes / 5) * 5;
     var h = Math.floor(minutes / 60), m = minutes % 60;
     return h ? h + data.h + (m ? ' ' + m + data.m : '') : m + data.m;
   }
-  function range(people, pace) {
-    if (!pace[0] || !pace[1]) return data.unknown;
-    var low = Math.floor(people / pace[1]), high = Math.ceil(people / pace[0]);
-    if (high < 2) return data.soon;
-    var a = span(Math.max(low, 1)), b = span(high);
-    return a === b ? a : a + data.to + b;
+  // The time of day at the place, so many minutes from `now`.
+  function day(now, minutes) {
+    var t = Math.floor(now / 6e4) + minutes + +data.zone, h = Math.floor(t / 60) % 24, m = ':' + pad(t % 60);
+    return data.am ? (h < 12 ? data.am : data.pm) + ' ' + ((h + 11) % 12 + 1) + m : pad(h) + m;
+  }
+  // How long the people ahead take, and until when; as words::range and words::range_at.
+  function range(people, pace, now) {
+    var low = Math.floor(people / pace[1]), high = Math.ceil(people / pace[0]), known = pace[0] && pace[1];
+    var short = !known || high < 2, a = round(Math.max(low, 1)), b = round(high);
+    function both(a, b) { return a === b ? a : a + data.to + b; }
+    text('range', !known ? data.unknown : short ? data.soon : both(span(a), span(b)));
+    text('at', short ? '' : both(day(now, a), day(now, b)) + data.kst);
   }
 
   // Shows what `now`, the room's document, says; returns the wait to expect in ms.
@@ -134,10 +134,11 @@
       if (place < 0) { state = 'drawing'; wait = 18e3; if (now.d) reveal(); }
       else if (place < now.c) { state = 'called'; wait = 6e5; }
       else {
-        var people = place - now.c, pace = now.p;
+        // While it is paused nobody can say when it goes on.
+        var people = place - now.c, pace = now.s === 'paused' ? [0, 0] : now.p;
         text('place', grouped(place + 1));
         text('people', grouped(people));
-        text('range', range(people, pace));
+        range(people, pace, now.t);
         show('sure', now.r && place < now.r[0]);
         show('maybe', now.r && place >= now.r[0] && place < now.r[1]);
         show('unlikely', now.r && place >= now.r[1]);
@@ -147,9 +148,34 @@
     }
     ['lobby', 'drawing', 'line', 'called', 'closed'].forEach(function (id) { show(id, id === state); });
     show('next', state !== 'called' && state !== 'closed');
-    if (state === 'called' && data.go) doc.title = data.go;
+    show('bell', Sound && state !== 'called');
+    show('while', state !== 'closed');
+    if (state === 'called') {
+      doc.title = data.go;
+      if (was && was !== state) ring(3);
+    }
+    was = state;
     return wait;
   }
+
+  // --- a sound at the turn, for those who want it: browsers let a page sound only after it
+  // was touched, so the button tries it out ---
+  var Sound = window.AudioContext || window.webkitAudioContext, button = el('bell');
+  function ring(times) {
+    if (!bell) return;
+    for (var i = 0; i < times; i++) {
+      var tone = bell.createOscillator(), at = bell.currentTime + i * 0.7;
+      tone.frequency.value = 880;
+      tone.connect(bell.destination);
+      tone.start(at);
+      tone.stop(at + 0.4);
+    }
+    if (navigator.vibrate) navigator.vibrate([400, 300, 400]);
+  }
+  if (button) button.addEventListener('click', function () {
+    if (bell) { bell.close(); bell = 0; } else { bell = new Sound(); ring(1); }
+    button.setAttribute('aria-pressed', !!bell);
+  });
 
   function get(url) {
     return fetch(url, { credentials: 'omit' }).then(function (answer) {
@@ -171,7 +197,12 @@
     }).catch(function () { drawing = false; });
   }
 
-  function plan(ms) { clearTimeout(timer); timer = setTimeout(poll, ms); }
+  function plan(ms) {
+    clearTimeout(timer);
+    timer = setTimeout(poll, ms);
+    el('look').dataset.until = Date.now() + ahead + ms;
+    paint();
+  }
   function poll() {
     last = Date.now();
     get('/api/v1/rooms/' + data.room + '/now').then(function (now) {
@@ -182,13 +213,17 @@
     }).catch(function () {
       // The number is kept by the service; asking less is what helps it back up.
       failed = Math.min(failed + 1, 6);
-      show('off', true);
+      show('off', 1);
       plan(4e3 * Math.pow(2, failed) * (0.5 + Math.random()));
     });
   }
+  // A phone that wakes up, or finds its network again, asks soon; not everybody at once.
+  function soon() { plan(Math.random() * 2e3); }
   doc.addEventListener('visibilitychange', function () {
-    if (!doc.hidden && Date.now() - last > 15e3) plan(Math.random() * 2e3);
+    if (!doc.hidden && Date.now() - last > 15e3) soon();
   });
+  addEventListener('online', soon);
+  addEventListener('offline', function () { show('off', 1); });
   // The page as it came is as good as a first answer.
   var first = JSON.parse(data.doc), wait = apply(first);
   plan(wait < 0 ? -wait : interval(wait, Math.random()));

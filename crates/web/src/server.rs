@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::closing::{Closing, Line, Wire, until_ended};
-use crate::door::Door;
+use crate::door::{self, Door};
 use crate::front::{Caller, FULL_PAGE, Front, FrontBody};
 use crate::network::Peer;
 use crate::site::Site;
@@ -63,10 +63,6 @@ impl Default for ServerOptions {
     }
 }
 
-/// New callers whose first request is being worked on. Beyond it nobody is accepted: they
-/// wait in the kernel's queue (`door`), which costs nothing, instead of taking the time of
-/// those who are being served.
-const NEWCOMERS_MAX: usize = 64;
 /// A newcomer who has asked nothing by then counts no longer, or a few who say nothing could
 /// keep everyone out. Whoever has asked in full counts until the answer, however long it
 /// takes: when answers take long is when it matters.
@@ -93,11 +89,10 @@ pub async fn serve(
     let _tasks = tasks::start(&site);
     let reception = Reception::new(site, &options);
     let mut door = Door::new(listener);
-    let newcomers = Arc::new(Semaphore::new(NEWCOMERS_MAX));
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&mut door, &newcomers) => accepted,
+            accepted = door.accept() => accepted,
             () = &mut stop => break,
         };
         match accepted {
@@ -138,7 +133,7 @@ impl Reception {
     }
 
     /// Serves a caller, or tells them that there is no room.
-    fn receive(&self, stream: TcpStream, peer: SocketAddr, newcomer: Option<OwnedSemaphorePermit>) {
+    fn receive(&self, stream: TcpStream, peer: SocketAddr, newcomer: Option<door::Newcomer>) {
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => {
                 let connection = Connection {
@@ -184,29 +179,19 @@ fn http_of(options: &ServerOptions) -> http1::Builder {
     http
 }
 
-/// Accepts a caller when there is room for a newcomer.
-async fn accept(
-    door: &mut Door,
-    newcomers: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let newcomer = Arc::clone(newcomers).acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, peer) = door.accept().await?;
-    Ok((stream, peer, newcomer))
-}
-
 /// A new caller's place among the newcomers, until the first answer or for a moment.
 struct Newcomer {
     is_new: AtomicBool,
     has_asked: AtomicBool,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    place: Mutex<Option<door::Newcomer>>,
 }
 
 impl Newcomer {
-    fn new(permit: Option<OwnedSemaphorePermit>) -> Newcomer {
+    fn new(place: Option<door::Newcomer>) -> Newcomer {
         Newcomer {
-            is_new: AtomicBool::new(permit.is_some()),
+            is_new: AtomicBool::new(place.is_some()),
             has_asked: AtomicBool::new(false),
-            permit: Mutex::new(permit),
+            place: Mutex::new(place),
         }
     }
 
@@ -216,7 +201,7 @@ impl Newcomer {
         if self.is_new.load(Ordering::Relaxed) {
             self.is_new.store(false, Ordering::Relaxed);
             // Nothing can panic while the lock is held.
-            self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 }

@@ -10,13 +10,15 @@
 //!
 //! Whoever is over the limit waits, with nothing parsed for them, and is told after some
 //! seconds to come back. A caller whose every refusal is instant asks again at once, and
-//! refusing would become the whole work. When half of the room is free meanwhile, because
-//! those inside went away and nobody new came, it is given to whoever came last (adaptive
-//! LIFO: Maurer, "Fail at Scale", ACM Queue 13(8), 2015): in the order of their coming
-//! everyone would be served just when they have turned away. No person's turn hangs on it:
-//! their place is their ticket's number. Whoever finishes (confirms, gives back) has twice
-//! the room and goes before those who begin: a hold whose confirmation is turned away was
-//! work for nothing.
+//! refusing would become the whole work. While no more wait than there is room for, they are
+//! let in as they came and nobody passes them: each waits about as long as an answer takes.
+//! Beyond it, when half of the room is free because those inside went away and nobody new
+//! came, it is given to whoever came last (adaptive LIFO: Maurer, "Fail at Scale", ACM Queue
+//! 13(8), 2015): in the order of their coming everyone would be served just when they have
+//! turned away. No person's turn hangs on it: their place is their ticket's number. Whoever
+//! finishes (confirms, gives back) has twice as much room of their own: a hold whose confirmation
+//! is turned away was work for nothing, and were the room one, those who begin would starve behind
+//! those who finish.
 //!
 //! A decision costs an atomic addition, a completion some more and, twenty times a second,
 //! the adaptation. A wait costs its connection, a timer and a lock held for a push.
@@ -27,7 +29,7 @@ use std::time::{Duration, Instant};
 
 mod line;
 
-use line::Line;
+use line::{Line, Order};
 
 /// What one adaptation looks at: so many completions at least, over so long at least. Shorter
 /// ones mistake one slow flush, or a processor lent to others for a moment, for the rule.
@@ -54,13 +56,13 @@ pub enum Step {
 /// Settings.
 #[derive(Copy, Clone, Debug)]
 pub struct ShedOptions {
-    /// Writes in flight that are always let through.
+    /// Writes in flight that are always let through, of those who begin.
     pub writes_min: u32,
     /// Writes in flight at the start.
     pub writes_first: u32,
     /// Writes in flight at the most.
     pub writes_max: u32,
-    /// Writes that may wait; beyond it they are refused at once.
+    /// Writes of each kind that may wait; beyond it they are refused at once.
     pub waiting_max: usize,
 }
 
@@ -73,9 +75,10 @@ impl Default for ShedOptions {
 /// See the module's documentation.
 pub struct Shed {
     options: ShedOptions,
-    in_flight: AtomicU32,
     limit: AtomicU32,
-    /// The most that were in flight since the last adaptation.
+    begin: Lane,
+    finish: Lane,
+    /// The most that began at a time since the last adaptation.
     peak: AtomicU32,
     /// Completions since the last adaptation, and their latencies' sum.
     completed: AtomicU32,
@@ -85,14 +88,20 @@ pub struct Shed {
     began: Instant,
     /// What answers take at ease.
     baseline_us: AtomicU64,
-    line: Line,
     /// All who ever waited.
     waited: AtomicU64,
+}
+
+/// Writes of one kind: those in flight, and those who wait.
+struct Lane {
+    in_flight: AtomicU32,
+    line: Line,
 }
 
 /// Leave to do one write. Dropping it ends the write.
 pub struct Permit {
     shed: Arc<Shed>,
+    step: Step,
     /// None once it is clear that nobody will use it.
     started: Option<Instant>,
 }
@@ -104,14 +113,14 @@ impl Shed {
         Arc::new(Shed {
             limit: AtomicU32::new(options.writes_first.clamp(options.writes_min, options.writes_max)),
             options,
-            in_flight: AtomicU32::new(0),
+            begin: Lane::new(options.waiting_max),
+            finish: Lane::new(options.waiting_max),
             peak: AtomicU32::new(0),
             completed: AtomicU32::new(0),
             sum_us: AtomicU64::new(0),
             adapted_us: AtomicU64::new(0),
             began: Instant::now(),
             baseline_us: AtomicU64::new(0),
-            line: Line::new(options.waiting_max),
             waited: AtomicU64::new(0),
         })
     }
@@ -119,16 +128,18 @@ impl Shed {
     /// Leave to do one write, or none if so many are in flight that it has to wait.
     #[must_use]
     pub fn admit(self: &Arc<Self>, step: Step) -> Option<Permit> {
-        let limit = self.limit();
-        let room = if step == Step::Finish { limit.saturating_mul(2) } else { limit };
-        self.enter(room).then(|| self.permit())
+        let (line, room) = (&self.lane(step).line, self.room(step));
+        if line.anyone() && line.order(room) == Order::OldestFirst {
+            return None;
+        }
+        self.enter(step, room).then(|| self.permit(step))
     }
 
     /// Waits for leave; none if there is still none after some seconds, or too many wait.
     pub async fn wait(self: &Arc<Self>, step: Step) -> Option<Permit> {
-        let leave = self.line.join(step)?;
+        let leave = self.lane(step).line.join()?;
         // Someone may have left in between, before they could see who waits.
-        self.call_next();
+        self.call_next(step);
         // Neighbours in the count give up apart (Knuth's multiplicative hash).
         let number = self.waited.fetch_add(1, Ordering::Relaxed);
         let spread_ms = (number.wrapping_mul(2_654_435_761) >> 16) % WAIT_MS;
@@ -144,34 +155,57 @@ impl Shed {
     /// How many are.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        [&self.begin, &self.finish].map(|lane| lane.in_flight.load(Ordering::Relaxed)).iter().sum()
+    }
+
+    fn lane(&self, step: Step) -> &Lane {
+        match step {
+            Step::Begin => &self.begin,
+            Step::Finish => &self.finish,
+        }
+    }
+
+    fn room(&self, step: Step) -> u32 {
+        match step {
+            Step::Begin => self.limit(),
+            Step::Finish => self.limit().saturating_mul(2),
+        }
     }
 
     /// Counts one more in flight, if fewer than `room` are.
-    fn enter(&self, room: u32) -> bool {
-        let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
+    fn enter(&self, step: Step, room: u32) -> bool {
+        let in_flight = &self.lane(step).in_flight;
+        let before = in_flight.fetch_add(1, Ordering::SeqCst);
         if before >= room {
-            self.in_flight.fetch_sub(1, Ordering::SeqCst);
+            in_flight.fetch_sub(1, Ordering::SeqCst);
             return false;
         }
-        self.peak.fetch_max(before + 1, Ordering::Relaxed);
+        if step == Step::Begin {
+            self.peak.fetch_max(before + 1, Ordering::Relaxed);
+        }
         true
     }
 
-    /// Lets in those who wait, until half of the room is taken. Whoever leaves counts
-    /// themselves out before they look who waits, and whoever waits stands in line before they
-    /// look for room: one of the two sees the other.
-    fn call_next(self: &Arc<Self>) {
-        while self.line.anyone() && self.enter(self.limit().div_ceil(2)) {
-            if let Err(mut permit) = self.line.call(self.permit()) {
+    /// Lets in those who wait, until the room is taken, or half of it if many wait. Whoever leaves
+    /// counts themselves out before they look who waits, and whoever waits stands in line before
+    /// they look for room: one of the two sees the other.
+    fn call_next(self: &Arc<Self>, step: Step) {
+        let line = &self.lane(step).line;
+        while line.anyone() {
+            let room = self.room(step);
+            let order = line.order(room);
+            if !self.enter(step, if order == Order::OldestFirst { room } else { room.div_ceil(2) }) {
+                return;
+            }
+            if let Err(mut permit) = line.call(self.permit(step), order) {
                 permit.started = None;
                 return;
             }
         }
     }
 
-    fn permit(self: &Arc<Self>) -> Permit {
-        Permit { shed: Arc::clone(self), started: Some(Instant::now()) }
+    fn permit(self: &Arc<Self>, step: Step) -> Permit {
+        Permit { shed: Arc::clone(self), step, started: Some(Instant::now()) }
     }
 
     fn complete(&self, took_us: u64) {
@@ -197,8 +231,7 @@ impl Shed {
         let known = self.baseline_us.load(Ordering::Relaxed);
         let baseline = match known {
             0 => mean_us,
-            // Those who finish have twice the room.
-            _ if mean_us > known && peak <= 2 * self.options.writes_min => {
+            _ if mean_us > known && peak <= self.options.writes_min => {
                 known + (mean_us - known).div_ceil(EASE_WINDOWS)
             }
             _ => mean_us.min(known),
@@ -217,12 +250,18 @@ impl Shed {
     }
 }
 
+impl Lane {
+    fn new(waiting_max: usize) -> Lane {
+        Lane { in_flight: AtomicU32::new(0), line: Line::new(waiting_max) }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.shed.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.shed.lane(self.step).in_flight.fetch_sub(1, Ordering::SeqCst);
         if let Some(started) = self.started {
             self.shed.complete(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
-            self.shed.call_next();
+            self.shed.call_next(self.step);
         }
     }
 }

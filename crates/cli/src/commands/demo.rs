@@ -18,7 +18,7 @@ use super::draw::hex;
 use crate::config::{Config, Partner};
 use crate::country::{self, Country};
 use crate::home::{Home, random};
-use crate::service::Service;
+use crate::service::{Service, runtime};
 
 /// The channel under which the crowd books.
 const CROWD_CHANNEL: u16 = 16;
@@ -53,7 +53,7 @@ pub struct Demo {
 impl Demo {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = runtime()?;
         runtime.block_on(self.serve())?;
         Ok(ExitCode::SUCCESS)
     }

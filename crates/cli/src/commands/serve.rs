@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::home::Home;
 use crate::messages;
-use crate::service::Service;
+use crate::service::{Service, runtime};
 
 /// Serves waiting rooms and campaigns from a data directory until Ctrl-C or SIGTERM.
 ///
@@ -38,7 +38,7 @@ impl Serve {
             println!("{} is a configuration", self.config.display());
             return Ok(ExitCode::SUCCESS);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = runtime()?;
         runtime.block_on(serve(&config))?;
         Ok(ExitCode::SUCCESS)
     }

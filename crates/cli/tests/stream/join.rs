@@ -174,13 +174,19 @@ fn alone(dir: &Path, node: u16, cluster: &Cluster) -> Place {
     place
 }
 
+/// A node that has served, with a backup of it, and one that has not begun.
+fn one_with_a_backup_and_another(dir: &Path, cluster: &Cluster) -> ([Place; 2], String) {
+    let places = [1, 2].map(|node| alone(dir, node, cluster));
+    places[0].serve().end("-TERM");
+    let backup = backup_of(&places[0], dir.join("backup"));
+    (places, backup)
+}
+
 #[test]
 fn what_cannot_join_is_refused_and_says_what_to_do() {
     let cluster = Cluster::start_with(1, "sync_interval: always");
     let dir = tempfile::tempdir().unwrap();
-    let [first, second] = [1, 2].map(|node| alone(dir.path(), node, &cluster));
-    first.serve().end("-TERM");
-    let backup = backup_of(&first, dir.path().join("backup"));
+    let ([first, second], backup) = one_with_a_backup_and_another(dir.path(), &cluster);
     let join = ["join", &backup, "--config", "jari.toml"];
 
     // One machine alone has no stream.
@@ -208,9 +214,7 @@ fn what_cannot_join_is_refused_and_says_what_to_do() {
 fn what_an_interrupted_join_left_does_not_start_and_does_not_stand_in_the_way() {
     let cluster = Cluster::start_with(1, "sync_interval: always");
     let dir = tempfile::tempdir().unwrap();
-    let [first, second] = [1, 2].map(|node| alone(dir.path(), node, &cluster));
-    first.serve().end("-TERM");
-    let backup = backup_of(&first, dir.path().join("backup"));
+    let ([_, second], backup) = one_with_a_backup_and_another(dir.path(), &cluster);
     let join = ["join", &backup, "--config", "jari.toml"];
     // A damaged backup leaves what a kill would leave.
     let vault = Path::new(&backup).join("vault.redb");

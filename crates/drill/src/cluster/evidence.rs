@@ -47,12 +47,8 @@ fn at(reached: &Reached, machine: Machine) -> Option<u64> {
     reached.iter().find(|(one, _)| *one == machine).and_then(|(_, position)| *position)
 }
 
-/// Whether somebody who is not cut off has come further.
-pub fn others_moved(frozen: &[Machine], before: &Reached, after: &Reached) -> bool {
-    moved_on(frozen, before, after) > 0
-}
-
-fn moved_on(frozen: &[Machine], before: &Reached, after: &Reached) -> usize {
+/// How many of those who are not cut off have come further.
+pub fn moved_on(frozen: &[Machine], before: &Reached, after: &Reached) -> usize {
     let others = Machine::all().filter(|machine| !frozen.contains(machine));
     others.filter(|machine| at(before, *machine) < at(after, *machine)).count()
 }

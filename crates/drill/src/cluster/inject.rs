@@ -265,7 +265,8 @@ impl Stage {
         self.watch_election(&suspects, roles, begun, lasts, &mut seen).await;
         seen.refused = asked.join_all().await;
         let mut after = reached().await;
-        while others_move && !evidence::others_moved(frozen, &before, &after) && begun.elapsed() < FOUND_MAX {
+        let nobody_moved = |after: &Reached| evidence::moved_on(frozen, &before, after) == 0;
+        while others_move && nobody_moved(&after) && begun.elapsed() < FOUND_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
             after = reached().await;
         }

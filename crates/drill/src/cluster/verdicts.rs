@@ -114,9 +114,9 @@ fn journals(agreement: &Agreement) -> Verdict {
     let measured = match agreement.verify_faults.first() {
         Some(fault) => format!("{} do not verify, the first: {fault}", agreement.verify_faults.len()),
         None => format!(
-            "{} verifications; up to position {:?}: chain {}, state {}",
+            "{} verifications; up to position {}: chain {}, state {}",
             agreement.verified,
-            agreement.position,
+            agreement.position.map_or("none".to_string(), |position| position.to_string()),
             short(&agreement.chain),
             short(&agreement.state)
         ),

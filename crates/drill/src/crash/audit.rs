@@ -120,10 +120,11 @@ pub async fn audit_at(scene: &Scene, node: usize, desks: &[u32], reach: Reach) -
     while !again.is_empty() && Instant::now() < asked_until {
         // A service that says "later" means it: servers may be electing a leader just now.
         tokio::time::sleep(AGAIN_AFTER).await;
-        let questions =
-            again.drain(..).filter_map(|done| Some((request_of(scene, &done.about)?, done.about)));
-        let questions = questions.map(|(request, what)| (what, request)).collect();
-        again = ask_all(&mut workers, questions, scene, &mut found).await;
+        let questions = again.into_iter().filter_map(|done| {
+            let request = request_of(scene, &done.about)?;
+            Some((done.about, request))
+        });
+        again = ask_all(&mut workers, questions.collect(), scene, &mut found).await;
     }
     again.iter().for_each(|done| unanswered(done, &mut found));
     let mut connection = Connection::new(target.clone());

@@ -274,6 +274,16 @@ pub fn clinics(campaign: u32, skip: usize, limit: usize, free_only: bool) -> Req
     Request::new("GET", &path)
 }
 
+/// A campaign, as everyone sees it.
+pub fn campaign(campaign: u32) -> Request {
+    Request::new("GET", &format!("/api/v1/campaigns/{campaign}"))
+}
+
+/// The days of a clinic that have places.
+pub fn days(desk: u32) -> Request {
+    Request::new("GET", &format!("/api/v1/desks/{desk}/days"))
+}
+
 /// The slots of a clinic.
 pub fn slots(desk: u32) -> Request {
     Request::new("GET", &format!("/api/v1/desks/{desk}/slots"))

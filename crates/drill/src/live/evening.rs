@@ -19,7 +19,7 @@ use super::{
     plan::Plan,
     rubbish::{Probe, Rubbish},
     service::{Service, Usage, usage},
-    stage::{NewCampaign, NewRoom, Operator, clock, published, slots_of},
+    stage::{Desk, NewCampaign, NewRoom, Operator, clock, desks_of, published, slots_of},
 };
 
 /// The evening's room and campaign; the load's campaign; the open room whose passes are foreign.
@@ -184,7 +184,7 @@ struct Director<'a> {
     connection: Connection,
     rubbish: Rubbish,
     opens_at: Instant,
-    load_slots: Vec<u32>,
+    load_desks: Vec<Desk>,
     room_before: api::Room,
     marks: Vec<(Instant, String)>,
     watched: watch::Sender<Watched>,
@@ -196,7 +196,7 @@ impl<'a> Director<'a> {
         let (target, numbers) = (ground.target.clone(), ground.numbers);
         let mut operator = Operator::sign_in(&target, &ground.password, ground.seed).await?;
         let mut connection = Connection::new(target.clone());
-        let (first_slot, load_slots) = campaigns(plan, numbers, &mut operator, &mut connection).await?;
+        let (first_slot, load_desks) = campaigns(plan, numbers, &mut operator, &mut connection).await?;
         let opens_at = rooms(plan, numbers, &mut operator, &mut connection).await?;
         published(&mut connection, numbers.room).await?;
         let both = (numbers.room, numbers.other_room);
@@ -211,7 +211,7 @@ impl<'a> Director<'a> {
             connection,
             rubbish,
             opens_at,
-            load_slots,
+            load_desks,
             room_before,
             marks: vec![(opens_at, "opening".into())],
             watched: watch::channel(watched).0,
@@ -311,22 +311,14 @@ impl<'a> Director<'a> {
         let visitors: Vec<Visitor> = sessions(VISITORS_MAX).into_iter().map(Visitor::new).collect();
         let options = OverloadOptions {
             target: self.target.clone(),
-            slots: self.load_slots.clone(),
+            campaign: self.numbers.load_campaign,
+            desks: self.load_desks.clone(),
             capacity_s: self.plan.overload_s.0,
             overload_s: self.plan.overload_s.1,
-            slice: overload::SLICE,
             seed: self.ground.seed,
         };
-        // The load has a thread of its own, and the service for as long as it lasts: should it
-        // panic, the service ends with it.
-        let service = self.ground.service.take();
-        let measured = spawn_blocking(move || {
-            let overload = overload::measure(&options, visitors, service.as_ref());
-            (service, overload)
-        });
-        let (service, overload) = measured.await.context("the load panicked")?;
-        self.ground.service = service;
-        overload.context("the load could not be made")
+        let measured = spawn_blocking(move || overload::measure(&options, visitors));
+        measured.await.context("the load panicked")?.context("the load could not be made")
     }
 
     fn read_back(&self, people_max: usize) -> ReadBack {
@@ -365,7 +357,7 @@ async fn campaigns(
     numbers: Numbers,
     operator: &mut Operator,
     connection: &mut Connection,
-) -> anyhow::Result<(u32, Vec<u32>)> {
+) -> anyhow::Result<(u32, Vec<Desk>)> {
     let now_ms = clock(connection).await?;
     let campaign = NewCampaign {
         campaign: numbers.campaign,
@@ -379,20 +371,10 @@ async fn campaigns(
     };
     let desks = operator.create_campaign(&campaign).await?;
     anyhow::ensure!(!desks.is_empty(), "the campaign has no clinics");
-    let load = NewCampaign {
-        campaign: numbers.load_campaign,
-        room: None,
-        quota: u32::MAX,
-        clinics: 16,
-        slots: 4,
-        slot_places: 100_000,
-        hold_ms: 3_600_000,
-        ..campaign
-    };
-    let load_desks = operator.create_campaign(&load).await?;
-    let load_slots = slots_of(connection, &load_desks).await?;
+    let load_desks = operator.create_campaign(&overload::campaign(numbers.load_campaign, now_ms)).await?;
+    let load_desks = desks_of(connection, &load_desks).await?;
     let first_slot = slots_of(connection, &desks[..1]).await?[0];
-    Ok((first_slot, load_slots))
+    Ok((first_slot, load_desks))
 }
 
 /// Makes a room that is open and the evening's; gives the evening's opening.

@@ -1,9 +1,10 @@
-//! Booking at full load: visits of hold, confirm and cancel, closed-loop to find what the service
-//! carries, open-loop to offer it more.
+//! Booking at full load: visits from the campaign's page to a confirmed booking, closed-loop to find
+//! what the service carries, open-loop to offer it more.
 //!
-//! Each visit comes over a connection of its own, as a crowd does, and closes it. Whoever has no
-//! connection or no answer within their patience leaves at once and costs nothing further. The
-//! cancel frees its person for another visit, and counts for nothing else.
+//! Each visit comes over a connection of its own, as a crowd does: it reads the campaign, lists of
+//! clinics, days and times of a few of them, holds a place and confirms it. Whoever has no
+//! connection or no answer within their patience leaves at once and costs nothing further. A cancel
+//! ends the visit and frees its person for another, and counts for nothing else.
 //!
 //! One loop on one thread looks for answers, without a task or a channel a request: whoever offers
 //! ten times as much must be much cheaper than whoever serves it. Must never offer without bound in
@@ -24,21 +25,27 @@ use super::{
     api,
     crowd::{people::Random, tally::histogram, word_of},
     http::{Answer, HttpError},
-    throttle::Throttle,
+    stage::Desk,
 };
 
 mod seat;
 
 pub use seat::Visitor;
-use seat::{Seat, Step};
+use seat::{CLINICS_LOOKED_AT, Seat, Step};
 
 /// Holds that one person may ever make, less a few.
 const VISITS_PER_PERSON_MAX: u32 = 100;
 /// So many people come at once before answers are looked at again.
 const STARTS_AT_ONCE: usize = 16;
-/// Answers looked at in one go: few, so that the service's slices are kept in time.
-const EVENTS_MAX: usize = 64;
-const BUFFER_BYTES: usize = 16 * 1024;
+/// Answers looked at in one go.
+const EVENTS_MAX: usize = 32;
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Clinics on a list.
+const CLINICS_LISTED: usize = 50;
+/// What somebody reads before they hold: the campaign and two lists of clinics, then days and times
+/// of each clinic that they look at.
+const LOOKS: u8 = LISTS + 2 * CLINICS_LOOKED_AT as u8;
+const LISTS: u8 = 3;
 /// The system's own waiting is no finer than that; for less the loop looks again and again.
 const SLEEP: Duration = Duration::from_millis(1);
 
@@ -70,8 +77,10 @@ pub struct Load {
     pub connections: usize,
     /// A person waits no longer for a connection and its first answer, or for a later answer.
     pub patience: Duration,
-    /// Slots with places for everyone.
-    pub slots: Vec<u32>,
+    /// The campaign that they come for.
+    pub campaign: u32,
+    /// Its clinics, with places for everyone.
+    pub desks: Vec<Desk>,
     /// All that is random follows from it; two loads on one service need two.
     pub seed: u64,
 }
@@ -90,9 +99,9 @@ pub struct LoadOutcome {
     pub kept_out: u64,
     /// What came of all that was asked, by word: of connecting only what failed.
     pub answers: BTreeMap<String, u64>,
-    /// Holds and confirmations that were carried out, µs: a hold from when its person meant to
-    /// come, a confirmation from when it was sent. Whoever was not let in at once has left, so
-    /// being kept out is not in it; the generator's own lateness is.
+    /// Everything that was answered up to the confirmation, µs: the first from when its person began
+    /// to connect, the others from when they were sent. Whoever was not let in at once has left, so
+    /// being kept out is not in it.
     pub served: Histogram<u64>,
     /// Requests that told people to come back: the same.
     pub refused: Histogram<u64>,
@@ -102,8 +111,6 @@ pub struct LoadOutcome {
     pub lasted_s: f64,
     /// Bookings acknowledged in each second.
     pub booked_by_second: Vec<u64>,
-    /// The share of a core that a slowed service really had; none if it was not slowed.
-    pub share: Option<f64>,
 }
 
 impl LoadOutcome {
@@ -124,7 +131,6 @@ impl LoadOutcome {
             lag: histogram(),
             lasted_s: load.duration.as_secs_f64(),
             booked_by_second: vec![0; load.duration.as_secs() as usize + 1],
-            share: None,
         }
     }
 }
@@ -134,11 +140,7 @@ impl LoadOutcome {
 /// # Errors
 ///
 /// When the system gives no means to wait for connections at all.
-pub fn run(
-    load: &Load,
-    visitors: Vec<Visitor>,
-    mut throttle: Option<Throttle<'_>>,
-) -> io::Result<(LoadOutcome, Vec<Visitor>)> {
+pub fn run(load: &Load, visitors: Vec<Visitor>) -> io::Result<(LoadOutcome, Vec<Visitor>)> {
     let began = Instant::now();
     let mut crowd = Crowd {
         poll: Poll::new()?,
@@ -155,11 +157,10 @@ pub fn run(
         buffer: vec![0; BUFFER_BYTES],
         load,
     };
-    crowd.drive(throttle.as_mut())?;
+    crowd.drive()?;
     for seat in 0..crowd.seats.len() {
         crowd.leave(seat);
     }
-    crowd.outcome.share = throttle.and_then(|throttle| throttle.share());
     crowd.visitors.extend(crowd.doubtful);
     Ok((crowd.outcome, crowd.visitors.into()))
 }
@@ -185,30 +186,26 @@ struct Crowd<'a> {
 }
 
 impl Crowd<'_> {
-    fn drive(&mut self, mut throttle: Option<&mut Throttle<'_>>) -> io::Result<()> {
+    fn drive(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut keep = |now| throttle.as_mut().map_or(now + SLEEP * 2, |throttle| throttle.keep(now));
         let deadline = self.ends + self.load.patience * 4;
         loop {
             let now = Instant::now();
-            let changes = keep(now);
             if now < self.ends {
                 self.begin(now);
             } else if self.under_way() == 0 || now >= deadline {
                 return Ok(());
             }
             self.lose_patience(now);
-            let soon = match self.load.offer {
-                Offer::Open { .. } if now < self.ends => self.next.min(changes),
-                _ => changes,
+            let sleep = match self.load.offer {
+                Offer::Open { .. } if now < self.ends && self.next < Instant::now() + SLEEP => Duration::ZERO,
+                _ => SLEEP,
             };
-            let sleep = if soon > Instant::now() + SLEEP { SLEEP } else { Duration::ZERO };
             match self.poll.poll(&mut events, Some(sleep)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for event in &events {
-                keep(Instant::now());
                 self.event(event);
             }
         }
@@ -252,7 +249,7 @@ impl Crowd<'_> {
             Ok(stream)
         });
         match connecting {
-            Ok(stream) => seat.open(stream, came),
+            Ok(stream) => seat.open(stream, now),
             Err(_) => {
                 self.free.push(number);
                 self.outcome.not_offered += 1;
@@ -261,7 +258,7 @@ impl Crowd<'_> {
         }
         self.outcome.offered += 1;
         self.outcome.lag.saturating_record(us(came, now));
-        self.patience.push_back((came + self.load.patience, number, seat.visit, Step::Hold));
+        self.patience.push_back((now + self.load.patience, number, seat.visit, Step::Look(0)));
         true
     }
 
@@ -307,21 +304,36 @@ impl Crowd<'_> {
             self.close(number);
             return;
         };
-        visitor.slot = self.load.slots[self.random.below(self.load.slots.len())];
+        for desk in &mut visitor.desks {
+            let chosen = &self.load.desks[self.random.below(self.load.desks.len())];
+            *desk = chosen.desk;
+            visitor.slot = chosen.slots[self.random.below(chosen.slots.len())];
+        }
         self.seats[number].visitor = Some(visitor);
-        self.ask(number, Step::Hold);
+        self.ask(number, Step::Look(0));
     }
 
-    /// Sends a step's request under a key of its own.
+    /// Sends a step's request; a change has a key of its own.
     fn ask(&mut self, number: usize, step: Step) {
         let seat = &mut self.seats[number];
         let Some(visitor) = &seat.visitor else { return };
-        let key = format!("load-{:016x}-{:016x}", self.load.seed, self.random.bits());
+        let (seed, random) = (self.load.seed, &mut self.random);
+        let mut key = || format!("load-{seed:016x}-{:016x}", random.bits());
         let (session, booking) = (&*visitor.session, visitor.booking);
         let request = match step {
-            Step::Connect | Step::Hold => api::hold(session, None, visitor.slot, &key),
-            Step::Confirm => api::confirm(session, booking, &key),
-            Step::Cancel => api::cancel(session, booking, &key).header("Connection", "close"),
+            Step::Connect | Step::Look(0) => api::campaign(self.load.campaign),
+            Step::Look(1..LISTS) => {
+                let skip = random.below(self.load.desks.len());
+                api::clinics(self.load.campaign, skip, CLINICS_LISTED, true)
+            }
+            Step::Look(read) => {
+                let read = usize::from(read - LISTS);
+                let desk = visitor.desks[read / 2];
+                if read.is_multiple_of(2) { api::days(desk) } else { api::slots(desk) }
+            }
+            Step::Hold => api::hold(session, None, visitor.slot, &key()),
+            Step::Confirm => api::confirm(session, booking, &key()),
+            Step::Cancel => api::cancel(session, booking, &key()).header("Connection", "close"),
         };
         seat.step = step;
         if let Err(error) = seat.send(&request.into_bytes()) {
@@ -329,7 +341,7 @@ impl Crowd<'_> {
             self.fail(number, if is_refused { HttpError::Connect(error) } else { HttpError::Broken(error) });
             return;
         }
-        if step > Step::Hold {
+        if step > Step::Look(0) {
             let now = Instant::now();
             let seat = &mut self.seats[number];
             seat.since = now;
@@ -352,7 +364,7 @@ impl Crowd<'_> {
         let now = Instant::now();
         let seat = &mut self.seats[number];
         let (step, latency_us) = (seat.step, us(seat.since, now));
-        let word = word_of(&Ok(answer.clone()));
+        let word = word_of(Ok(answer));
         let ok = answer.is_success();
         let is_passing = matches!(answer.status, 429 | 500..);
         if ok && step != Step::Cancel {
@@ -362,6 +374,10 @@ impl Crowd<'_> {
         }
         self.count(&word);
         match step {
+            Step::Look(read) if ok => {
+                let read = read + 1;
+                self.ask(number, if read < LOOKS { Step::Look(read) } else { Step::Hold });
+            }
             Step::Hold if ok => {
                 let held: Option<api::Held> = api::read(answer);
                 match (held, &mut self.seats[number].visitor) {
@@ -396,15 +412,16 @@ impl Crowd<'_> {
     fn fail(&mut self, number: usize, error: HttpError) {
         let step = self.seats[number].step;
         match (&error, step) {
-            (HttpError::Timeout, Step::Connect | Step::Hold) => self.count("timeout_hold"),
+            (HttpError::Timeout, Step::Connect | Step::Look(_)) => self.count("timeout_look"),
+            (HttpError::Timeout, Step::Hold) => self.count("timeout_hold"),
             (HttpError::Timeout, Step::Confirm) => self.count("timeout_confirm"),
             (HttpError::Timeout, Step::Cancel) => self.count("timeout_cancel"),
-            _ => self.count(&word_of(&Err(error))),
+            _ => self.count(&word_of(Err(&error))),
         }
-        if let Some(visitor) = self.close(number)
-            && step == Step::Hold
-        {
-            self.doubtful.push(visitor);
+        match (self.close(number), step) {
+            (Some(visitor), Step::Hold) => self.doubtful.push(visitor),
+            (Some(visitor), Step::Connect | Step::Look(_)) => self.visitors.push_back(visitor),
+            _ => {}
         }
     }
 

@@ -34,7 +34,6 @@ pub mod service;
 pub mod shuffle;
 pub mod stage;
 pub mod summary;
-pub mod throttle;
 pub mod verdicts;
 
 /// How to run a live drill.

@@ -1,8 +1,7 @@
 //! P5 and B6: how much of its best the service carries when ten times as many come.
 //!
-//! A service of ours has a small share of its core meanwhile, at its best and beyond it alike:
-//! the generator has one core, as the service does, and could never offer it ten times what a whole
-//! core carries. A service that is not ours is taken as it is.
+//! The generator has one core, as the service does. It can offer ten times what that core carries
+//! because a visit is two dozen requests, and whoever is kept out costs it one.
 //!
 //! Must never call a load overload that did not arrive: what was really offered, and how late the
 //! generator itself was, stands beside the ratio. Start at [`measure`].
@@ -14,40 +13,48 @@ use rustix::process::{Resource, getrlimit};
 use super::{
     http::Target,
     load::{self, Load, LoadOutcome, Offer, Visitor},
-    service::Service,
-    throttle::Slice,
+    stage::{Desk, NewCampaign},
 };
 
 /// Visits at any time that are tried to find the best.
 const CLOSED_VISITS: [usize; 4] = [16, 48, 128, 256];
-/// Visits at any time that a whole core is tried with.
-const WHOLE_VISITS: usize = 128;
 /// Times its best that is offered.
 pub const TIMES: f64 = 10.0;
 /// People wait no longer: they leave before their system's own second attempt to connect, which
 /// comes after a second and would be counted as a second person's.
 const PATIENCE: Duration = Duration::from_millis(600);
-/// When a slowed service runs and rests. In shorter slices waking up is most of what it does; in
-/// longer ones, and with a smaller share, its own waits (20 ms, 50 ms) are shorter than a rest.
-/// With a larger share one core can no longer offer ten times as much.
-pub const SLICE: Slice = Slice { run: Duration::from_millis(2), rest: Duration::from_millis(14) };
 /// Connections at the most, and files that are open beside them.
 const CONNECTIONS_MAX: u64 = 18_000;
 const OTHER_FILES: u64 = 200;
+
+/// The campaign that people come for, open and without a room: a district's worth of clinics, eight
+/// weeks of each.
+pub fn campaign(campaign: u32, opens_at_ms: u64) -> NewCampaign {
+    NewCampaign {
+        campaign,
+        room: None,
+        quota: u32::MAX,
+        opens_at_ms,
+        clinics: 100,
+        slots: 56,
+        slot_places: 10_000,
+        hold_ms: 3_600_000,
+    }
+}
 
 /// How long, and with what.
 #[derive(Debug, Clone)]
 pub struct OverloadOptions {
     /// The service.
     pub target: Target,
-    /// Slots with places for everyone.
-    pub slots: Vec<u32>,
+    /// The campaign.
+    pub campaign: u32,
+    /// Its clinics, with places for everyone.
+    pub desks: Vec<Desk>,
     /// For each number of visits tried.
     pub capacity_s: f64,
     /// For the overload.
     pub overload_s: f64,
-    /// When a slowed service runs and rests.
-    pub slice: Slice,
     /// See [`Load::seed`].
     pub seed: u64,
 }
@@ -55,8 +62,6 @@ pub struct OverloadOptions {
 /// What was found.
 #[derive(Debug)]
 pub struct Overload {
-    /// What a service of ours carries with all of its core, before it is slowed.
-    pub whole: Option<LoadOutcome>,
     /// What it carried with so many visits at any time.
     pub tried: Vec<(usize, LoadOutcome)>,
     /// Which of these was its best.
@@ -93,50 +98,41 @@ impl Overload {
     }
 }
 
-/// Finds the best, then offers ten times as much. A service that is given is slowed meanwhile.
-/// `None` without visitors or slots. Blocks.
+/// Finds the best, then offers ten times as much. `None` without visitors or clinics. Blocks.
 ///
 /// # Errors
 ///
 /// See [`load::run`].
-pub fn measure(
-    options: &OverloadOptions,
-    visitors: Vec<Visitor>,
-    service: Option<&Service>,
-) -> io::Result<Option<Overload>> {
-    if visitors.is_empty() || options.slots.is_empty() {
+pub fn measure(options: &OverloadOptions, visitors: Vec<Visitor>) -> io::Result<Option<Overload>> {
+    if visitors.is_empty() || options.desks.is_empty() {
         return Ok(None);
     }
     let mut left = visitors;
     let mut round = 0;
-    let mut run = |offer, duration_s, is_slowed| {
+    let mut run = |offer, duration_s| {
         let load = Load {
             target: options.target.address(),
             offer,
             duration: Duration::from_secs_f64(duration_s),
             connections: connections(offer),
             patience: PATIENCE,
-            slots: options.slots.clone(),
+            campaign: options.campaign,
+            desks: options.desks.clone(),
             seed: options.seed.wrapping_add(round),
         };
         round += 1;
-        let throttle = service.filter(|_| is_slowed).map(|service| service.throttle(options.slice));
-        let (outcome, visitors) = load::run(&load, std::mem::take(&mut left), throttle)?;
+        let (outcome, visitors) = load::run(&load, std::mem::take(&mut left))?;
         left = visitors;
         io::Result::Ok(outcome)
     };
-    let whole = match service {
-        Some(_) => Some(run(Offer::Closed { visits: WHOLE_VISITS }, options.capacity_s, false)?),
-        None => None,
-    };
     let mut tried = Vec::new();
     for visits in CLOSED_VISITS {
-        tried.push((visits, run(Offer::Closed { visits }, options.capacity_s, true)?));
+        tried.push((visits, run(Offer::Closed { visits }, options.capacity_s)?));
     }
     let rates = tried.iter().map(|(_, outcome)| outcome.booked_per_s()).enumerate();
     let Some((best_at, best)) = rates.max_by(|one, other| one.1.total_cmp(&other.1)) else { return Ok(None) };
-    let over = run(Offer::Open { visits_per_s: best * TIMES }, options.overload_s, true)?;
-    Ok(Some(Overload { whole, tried, best_at, over }))
+    let over = run(Offer::Open { visits_per_s: best * TIMES }, options.overload_s)?;
+    Ok(Some(Overload { tried, best_at, over }))
 }
 
 /// As many as people who may be under way at once, within the files that may be open.

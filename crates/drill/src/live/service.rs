@@ -16,8 +16,6 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::throttle::{Slice, Throttle};
-
 /// A start, recovery included, takes no longer.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 /// Lines read before the address is expected.
@@ -129,11 +127,6 @@ impl Service {
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// It runs by slices until what is given here is dropped.
-    pub fn throttle(&self, slice: Slice) -> Throttle<'_> {
-        Throttle::begin(&self.child, slice)
     }
 
     /// The directory that was given to it.

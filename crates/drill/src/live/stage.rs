@@ -247,20 +247,34 @@ pub async fn clock(connection: &mut Connection) -> anyhow::Result<u64> {
     Ok(ready.time_ms)
 }
 
-/// The slots of clinics that have just been made. Lists are published a few times a second.
+/// A clinic's part in a campaign, and its slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desk {
+    /// Its number.
+    pub desk: u32,
+    /// The numbers of its slots; never none.
+    pub slots: Vec<u32>,
+}
+
+/// The slots of clinics that have just been made, all together.
 pub async fn slots_of(connection: &mut Connection, desks: &[u32]) -> anyhow::Result<Vec<u32>> {
-    let mut slots = Vec::new();
+    Ok(desks_of(connection, desks).await?.into_iter().flat_map(|desk| desk.slots).collect())
+}
+
+/// Clinics that have just been made, with their slots. Lists are published a few times a second.
+pub async fn desks_of(connection: &mut Connection, desks: &[u32]) -> anyhow::Result<Vec<Desk>> {
+    let mut all = Vec::new();
     for desk in desks {
         for _ in 0..PUBLISHED_TRIES_MAX {
             let answer = ask(connection, api::slots(*desk)).await?;
             let found: Vec<api::Slot> = api::read(&answer).context("the slots cannot be read")?;
             if !found.is_empty() {
-                slots.extend(found.into_iter().map(|slot| slot.slot));
+                all.push(Desk { desk: *desk, slots: found.into_iter().map(|slot| slot.slot).collect() });
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    anyhow::ensure!(!slots.is_empty(), "the clinics have no slots");
-    Ok(slots)
+    anyhow::ensure!(!all.is_empty(), "the clinics have no slots");
+    Ok(all)
 }

@@ -275,29 +275,15 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let (over_ms, best_ms) = overload.p99_ms();
     let per_s =
         |outcome: &LoadOutcome, note: &str| Figure::new(outcome.booked_per_s().round(), "bookings/s", note);
-    let what = "a connection each, then hold, confirm and cancel, durable";
-    match &overload.whole {
-        Some(whole) => {
-            add("best_bookings_per_s", per_s(whole, &format!("With all of its core: {what}")).headline(4));
-            let note = "At its best, slowed so that one core can offer it ten times as much";
-            add("slowed_best_bookings_per_s", per_s(&overload.best().1, note));
-        }
-        None => {
-            add("best_bookings_per_s", per_s(&overload.best().1, &format!("At its best: {what}")).headline(4))
-        }
-    }
+    let note =
+        "At its best: a connection each, twenty-three pages to read, hold and confirm, durable, and cancel";
+    add("best_bookings_per_s", per_s(&overload.best().1, note).headline(4));
     let visits = Figure::count(overload.best().0 as u64, "people", "At any time at its best");
     add("best_people_at_once", visits);
     add("overload_bookings_per_s", per_s(&overload.over, "While ten times as many came"));
     add("overload_goodput_ratio", Figure::new(overload.ratio(), "", "Of its best"));
     let note = "Times its best that came, each over a connection of their own";
     add("overload_offered_times", Figure::new(overload.offered_times(), "", note));
-    let share = "Processor time of the service by the clock, as it was slowed";
-    for (key, outcome) in [("best", &overload.best().1), ("overload", &overload.over)] {
-        if let Some(part) = outcome.share {
-            add(&format!("{key}_core_share"), Figure::new(part, "of a core", share));
-        }
-    }
     add("best_p99_ms", Figure::new(best_ms, "ms", "p99 of what was served at its best"));
     add("overload_p99_ms", Figure::new(over_ms, "ms", "p99 of what was served under overload"));
     let kept_out =
@@ -309,7 +295,7 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let lag_ms = overload.over.lag.value_at_quantile(0.99) as f64 / 1000.0;
     add(
         "overload_lag_p99_ms",
-        Figure::new(lag_ms, "ms", "How late the generator itself was: it counts in the above"),
+        Figure::new(lag_ms, "ms", "How late people came, by the generator's own fault"),
     );
     let note = "Visits under overload that the generator could not begin";
     add("overload_not_offered", Figure::count(overload.over.not_offered, "visits", note));

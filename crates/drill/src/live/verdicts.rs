@@ -7,7 +7,7 @@ use super::{
     crowd::{End, tally::Kind},
     evening::Evening,
     fairness::Order,
-    overload::{Overload, TIMES},
+    overload::TIMES,
     plan::Plan,
     shuffle::{from_hex, sha256, to_hex},
 };
@@ -281,10 +281,9 @@ fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
     let (ratio, times) = (overload.ratio(), overload.offered_times());
     let (over_ms, best_ms) = overload.p99_ms();
     let goodput = format!(
-        "{ratio:.2}: {} of {} bookings a second{}",
+        "{ratio:.2}: {} of {} bookings a second",
         number(overload.over.booked_per_s().round()),
         number(overload.best().1.booked_per_s().round()),
-        slowed(overload)
     );
     let late_ms = overload.over.lag.value_at_quantile(0.99) as f64 / 1000.0;
     let carried = vec![
@@ -317,18 +316,6 @@ fn overload(plan: &Plan, evening: &Evening) -> Vec<Verdict> {
     // A tiny run has a thousand people and three seconds: what it carries stands among the
     // figures, and proves nothing either way.
     if plan.judges_overload { carried.into_iter().chain([was_one]).collect() } else { vec![was_one] }
-}
-
-/// What of its core a service had while it was measured.
-fn slowed(overload: &Overload) -> String {
-    match (overload.over.share, overload.best().1.share) {
-        (Some(over), Some(best)) => format!(
-            ", with {:.1} % of its core against {:.1} %, so that one core can offer that much",
-            over * 100.0,
-            best * 100.0
-        ),
-        _ => "; the service is not ours and was not slowed".into(),
-    }
 }
 
 fn reasons_public(plan: &Plan, evening: &Evening) -> Verdict {

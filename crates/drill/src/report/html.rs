@@ -256,7 +256,7 @@ fn fairness(fairness: &Fairness) -> String {
         .map(|order| {
             let tau = order.tau.map_or("none".to_string(), |tau| number::number(tau).replace('-', "−"));
             format!(
-                "<tr><th scope=\"row\">{}<small>{}</small></th><td data-label=\"People\">{}</td><td data-label=\"Tau\">{tau}</td></tr>\n",
+                "<tr><th scope=\"row\">{}<small>{}</small></th><td class=\"number\" data-label=\"People\">{}</td><td class=\"number\" data-label=\"Tau\">{tau}</td></tr>\n",
                 escape(&order.group),
                 escape(&order.meaning),
                 number::number(order.people as f64)

@@ -1,4 +1,5 @@
-//! The few files that pages fetch: one style sheet, one script, the operator's sheet.
+//! The few files that pages fetch: a style sheet and a script for those who wait, what the
+//! other pages need beside them.
 //!
 //! An address names the content (a hash is part of it), so a file may be kept for a
 //! year and is fetched once in a wait. Files are stripped and compressed once, at first
@@ -32,8 +33,12 @@ pub struct Asset {
 pub struct Assets {
     /// The style sheet of every page.
     pub css: Asset,
+    /// The style sheet of forms, lists and bookings.
+    pub more_css: Asset,
     /// The script of the pages that wait or count down.
     pub js: Asset,
+    /// The script of the fairness page, which uses the one above.
+    pub fair: Asset,
     /// The operator's style sheet.
     pub operator_css: Asset,
 }
@@ -44,7 +49,9 @@ pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     const JS: &str = "text/javascript; charset=utf-8";
     Assets {
         css: asset("site", "css", CSS, include_str!("../../assets/site.css")),
+        more_css: asset("more", "css", CSS, include_str!("../../assets/more.css")),
         js: asset("wait", "js", JS, include_str!("../../assets/wait.js")),
+        fair: asset("fair", "js", JS, include_str!("../../assets/fair.js")),
         operator_css: asset("operator", "css", CSS, include_str!("../../assets/operator.css")),
     }
 });
@@ -106,7 +113,7 @@ impl Asset {
 /// a file of another build is answered with this build's, for a moment only.
 pub async fn get_asset(Path(file): Path<String>, request: HeaderMap) -> Response {
     let assets = &*ASSETS;
-    let all = [&assets.css, &assets.js, &assets.operator_css];
+    let all = [&assets.css, &assets.more_css, &assets.js, &assets.fair, &assets.operator_css];
     let exact = all.iter().find(|asset| asset.href.strip_prefix("/assets/") == Some(&file));
     if let Some(asset) = exact {
         return asset.response(&request);

@@ -129,8 +129,8 @@ fn way_on(caller: &Caller, path: &str, problem: &Problem) -> Way {
             way("safe-nothing", "next-identify", "/identify")
         }
         "staff_only" | "staff_session_expired" => way("safe-nothing", "next-operator", "/operator"),
-        "already_booked" => way("safe-bookings", "next-bookings", "/bookings"),
-        "pass_required" | "pass_ended" | "pass_expired" | "pass_spent" => match campaign_room() {
+        "already_booked" | "pass_spent" => way("safe-bookings", "next-bookings", "/bookings"),
+        "pass_required" | "pass_ended" | "pass_expired" => match campaign_room() {
             Some(room) => way("safe-number", "next-room", &format!("/rooms/{room}")),
             None => way("safe-number", "next-home", "/"),
         },

@@ -92,6 +92,8 @@ fn event_row(words: &Words, event: &EventView) -> views::Event {
     let value = match event.kind {
         "room_created" | "room_scheduled" => format!("({})", words.when(Time(event.value))),
         "room_opened" | "quota_set" | "campaign_created" => words.n("event-value-count", event.value),
+        // The vaccine's number stands above its quota.
+        "vaccine_quota_set" => words.n("event-value-count", event.value & u64::from(u32::MAX)),
         "pace_set" => words.n("event-value-pace", event.value),
         "rules_set" | "rules_upgraded" => words.n("event-value-version", event.value),
         _ => String::new(),
@@ -99,13 +101,14 @@ fn event_row(words: &Words, event: &EventView) -> views::Event {
     if !value.is_empty() {
         what = format!("{what} {value}");
     }
-    let when = format!("{} {}", words.day(at), words.clock_exact(at));
+    let when = format!("{} {} {}", words.day(at), words.clock_exact(at), words.zone_name(at));
     views::Event { machine: words.machine(at), when, what, reason: event.reason.clone() }
 }
 
 fn sum(campaign: &CampaignView) -> views::Sum {
     let supply = campaign.supply;
     views::Sum {
+        campaign: campaign.campaign,
         capacity: supply.capacity.into(),
         free: supply.free.into(),
         held: supply.held.into(),

@@ -81,10 +81,22 @@ impl Frame {
         &ASSETS.css.href
     }
 
+    /// The address of the style sheet of forms, lists and bookings.
+    #[must_use]
+    pub fn more_css(&self) -> &'static str {
+        &ASSETS.more_css.href
+    }
+
     /// The script's address.
     #[must_use]
     pub fn js(&self) -> &'static str {
         &ASSETS.js.href
+    }
+
+    /// The fairness page's script.
+    #[must_use]
+    pub fn fair(&self) -> &'static str {
+        &ASSETS.fair.href
     }
 
     /// The operator's style sheet.

@@ -39,6 +39,7 @@ pub struct IdentityForm {
 pub struct CodeForm {
     csrf: String,
     next: String,
+    to: String,
     code: String,
 }
 
@@ -117,8 +118,9 @@ fn show(
     status: StatusCode,
 ) -> Result<Response, Failed> {
     let mark = |fits: bool, key: &'static str| (!fits).then_some(key);
+    let next = encode_query(local_path(&form.next));
     let page = views::Identify {
-        f: caller.frame_at("/identify")?,
+        f: caller.frame_at(&format!("/identify?next={next}"))?,
         next: local_path(&form.next).to_owned(),
         name: form.name,
         year: form.year,
@@ -151,9 +153,7 @@ pub async fn get_code(caller: Caller, Query(query): Query<CodeQuery>) -> Result<
     if caller.challenge().is_none() {
         return Ok(see_other(&format!("/identify?next={}", encode_query(local_path(&query.next)))));
     }
-    // Shown as it came, so it must look like the end of a number.
-    let to: String = query.to.chars().filter(|c| c.is_ascii_digit() || *c == '·').take(8).collect();
-    show_code(&caller, &query.next, to, None, StatusCode::OK)
+    show_code(&caller, &query.next, &query.to, None, StatusCode::OK)
 }
 
 /// `POST /identify/code`: signs in.
@@ -174,7 +174,7 @@ pub async fn confirm_code(caller: Caller, Form(form): Form<CodeForm>) -> Result<
             Ok(response)
         }
         Err(problem) if problem.code == "code_wrong" => {
-            show_code(&caller, &form.next, String::new(), Some(problem), StatusCode::UNPROCESSABLE_ENTITY)
+            show_code(&caller, &form.next, &form.to, Some(problem), StatusCode::UNPROCESSABLE_ENTITY)
         }
         Err(problem) => Err(problem.into()),
     }
@@ -183,13 +183,17 @@ pub async fn confirm_code(caller: Caller, Form(form): Form<CodeForm>) -> Result<
 fn show_code(
     caller: &Caller,
     next: &str,
-    telephone: String,
+    to: &str,
     problem: Option<Problem>,
     status: StatusCode,
 ) -> Result<Response, Failed> {
+    // Shown as it came, so it must look like the end of a number.
+    let telephone: String = to.chars().filter(|c| c.is_ascii_digit() || *c == '·').take(8).collect();
+    let next = local_path(next);
+    let here = format!("/identify/code?next={}&to={}", encode_query(next), encode_query(&telephone));
     let page = views::Code {
-        f: caller.frame_at("/identify/code")?,
-        next: local_path(next).to_owned(),
+        f: caller.frame_at(&here)?,
+        next: next.to_owned(),
         telephone,
         error_code: problem.is_some().then_some("error-code"),
         problem: None,

@@ -8,6 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 use jari_core::Time;
 use jari_core::ids::RoomId;
+use jari_node::views::document_now;
 use serde::Deserialize;
 
 use super::caller::{Caller, Failed};
@@ -45,9 +46,11 @@ async fn kept(caller: &Caller, room: RoomId) -> Option<Place> {
 
 fn view(caller: &Caller, room: RoomDetails, place: Option<Place>) -> Result<views::Room, Problem> {
     let stage = stage(&room, place.as_ref());
-    let views = caller.site.node.views();
-    let document = views.rooms.get(&RoomId(room.room)).map(|view| view.document.clone()).unwrap_or_default();
-    let pace = room.calls_per_minute;
+    let document = caller.site.node.read(|state| document_now(state.data(), RoomId(room.room)));
+    let document = document.unwrap_or_default();
+    // While it is paused nobody can say when it goes on.
+    let pace = if room.state == RoomState::Paused { (0, 0) } else { room.calls_per_minute };
+    let now = Time(room.now_ms);
     let refresh_s = place.as_ref().and_then(|place| refresh_s(&room, place, stage));
     let mine = place.map(|place| {
         let people = u64::from(place.ahead.unwrap_or(0));
@@ -58,6 +61,7 @@ fn view(caller: &Caller, room: RoomDetails, place: Option<Place>) -> Result<view
             order: place.position.map_or(0, |position| u64::from(position) + 1),
             people,
             range: caller.words.range(people, pace),
+            at: caller.words.range_at(now, people, pace),
             reach: reach(place.reach),
         }
     });
@@ -76,6 +80,9 @@ fn view(caller: &Caller, room: RoomDetails, place: Option<Place>) -> Result<view
         notices: room.notices.join("\n"),
         refresh_s,
         free: room.free.map(u64::from),
+        bound: room.identity_bound,
+        zone_min: caller.words.zone_min(now),
+        zone_name: format!(" {}", caller.words.zone_name(now)),
         must_identify: room.identity_bound && caller.session().is_none(),
         slip,
         name: room.name,

@@ -77,6 +77,18 @@ fn every_refusal_has_its_own_sentence() {
 }
 
 #[test]
+fn every_public_event_has_its_own_words() {
+    let known = keys(KOREAN);
+    let source = include_str!("../actions/waiting/views.rs");
+    let arms = source.lines().filter(|line| line.trim_start().starts_with("EventKind::"));
+    let kinds: Vec<&str> = arms.filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(kinds.len() >= 19, "the search finds the kinds of events: {kinds:?}");
+    for kind in kinds {
+        assert!(known.contains(&format!("event-{kind}")), "{kind} is told in no language");
+    }
+}
+
+#[test]
 fn messages_take_numbers_and_texts() {
     let korean = Words::new(Language::Korean, 540);
     let english = Words::new(Language::English, 540);
@@ -114,6 +126,20 @@ fn a_wait_is_told_as_an_honest_range() {
 }
 
 #[test]
+fn the_end_of_a_wait_is_told_as_a_time_of_the_place() {
+    // 2021-07-14T11:00:05Z.
+    let now = Time(1_626_260_405_000);
+    let english = Words::new(Language::English, 540);
+    let korean = Words::new(Language::Korean, 540);
+    assert!(english.range_at(now, 1_000, (100, 200)).starts_with("20:05 to 20:10 "));
+    assert!(korean.range_at(now, 1_000, (100, 200)).starts_with("오후 8:05 ~ 오후 8:10 "));
+    // Past midnight, and to five minutes.
+    assert!(english.range_at(now, 155_000, (600, 600)).starts_with("00:20 "));
+    assert_eq!(english.range_at(now, 0, (100, 200)), "");
+    assert_eq!(english.range_at(now, 1_000, (0, 200)), "");
+}
+
+#[test]
 fn the_browser_s_rule_for_polls_is_the_service_s() {
     let script = include_str!("../../assets/wait.js");
     assert!(script.contains("Math.min(Math.max(wait / 3, 2e3), 6e5) * (0.8 + 0.4 * jitter)"));
@@ -143,6 +169,9 @@ fn waiting_page(language: Language) -> String {
         notices: "오늘은 60세 이상 분들의 예약을 함께 받습니다.".into(),
         refresh_s: Some(600),
         free: Some(1_419_876),
+        bound: true,
+        zone_min: 540,
+        zone_name: " KST".into(),
         must_identify: false,
         slip: None,
         mine: Some(views::Mine {
@@ -152,6 +181,7 @@ fn waiting_page(language: Language) -> String {
             order: 398_013,
             people: 155_000,
             range: words.range(155_000, (690, 745)),
+            at: words.range_at(Time(now), 155_000, (690, 745)),
             reach: views::Reach::Sure,
         }),
         f: Frame { path: "/rooms/1".into(), csrf: "B".repeat(48), demo: false, words },

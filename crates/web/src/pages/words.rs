@@ -244,10 +244,20 @@ impl Words {
         u64::try_from(zoned.timestamp().as_millisecond()).ok().map(Time)
     }
 
-    /// Minutes as `3시간 36분`; beyond an hour to five minutes, for more is not known.
+    /// The zone's short name: `KST`.
     #[must_use]
-    pub fn span(&self, minutes: u64) -> String {
-        let minutes = if minutes > 60 { (minutes + 2) / 5 * 5 } else { minutes };
+    pub fn zone_name(&self, at: Time) -> String {
+        timestamp(at).to_zoned(self.zone.clone()).strftime("%Z").to_string()
+    }
+
+    /// How far ahead of UTC the zone is, minutes.
+    #[must_use]
+    pub fn zone_min(&self, at: Time) -> i32 {
+        timestamp(at).to_zoned(self.zone.clone()).offset().seconds() / 60
+    }
+
+    /// Minutes as `3시간 36분`.
+    fn span(&self, minutes: u64) -> String {
         let (hour, minute) = (self.t("unit-hour"), self.t("unit-minute"));
         match (minutes / 60, minutes % 60) {
             (0, minutes) => format!("{minutes}{minute}"),
@@ -260,17 +270,38 @@ impl Words {
     /// same text as the waiting page's script makes.
     #[must_use]
     pub fn range(&self, people: u64, pace: (u32, u32)) -> String {
-        let (low_pace, high_pace) = (u64::from(pace.0), u64::from(pace.1));
-        if low_pace == 0 || high_pace == 0 {
-            return self.t("wait-unknown");
+        match minutes_of(people, pace) {
+            None => self.t("wait-unknown"),
+            Some((_, high)) if high < 2 => self.t("wait-soon"),
+            Some((low, high)) => self.both(self.span(low), self.span(high)),
         }
-        let (low, high) = (people / high_pace, people.div_ceil(low_pace));
-        if high < 2 {
-            return self.t("wait-soon");
+    }
+
+    /// The same range as times of day, `오후 8:40 ~ 오후 9:05 KST`; nothing for a wait that is
+    /// not known or nearly over.
+    #[must_use]
+    pub fn range_at(&self, now: Time, people: u64, pace: (u32, u32)) -> String {
+        match minutes_of(people, pace) {
+            Some((low, high)) if high >= 2 => {
+                let at = |minutes: u64| self.clock(now.plus_ms(minutes.saturating_mul(60_000)));
+                format!("{} {}", self.both(at(low), at(high)), self.zone_name(now))
+            }
+            _ => String::new(),
         }
-        let (low, high) = (self.span(low.max(1)), self.span(high));
+    }
+
+    fn both(&self, low: String, high: String) -> String {
         if low == high { low } else { format!("{low}{}{high}", self.t("unit-to")) }
     }
+}
+
+/// Minutes that `people` take at `pace` (low, high) people a minute: the shorter and the
+/// longer end. Beyond an hour to five minutes, for more is not known.
+fn minutes_of(people: u64, pace: (u32, u32)) -> Option<(u64, u64)> {
+    let round = |minutes: u64| if minutes > 60 { (minutes + 2) / 5 * 5 } else { minutes };
+    let low = people.checked_div(pace.1.into())?.max(1);
+    let high = if pace.0 == 0 { return None } else { people.div_ceil(pace.0.into()) };
+    Some((round(low), round(high)))
 }
 
 /// Korea's zone by name, so that its abbreviation is shown; by offset if this machine

@@ -1,4 +1,4 @@
-//! Those who wait for leave, the newest first; whoever finishes before those who begin.
+//! Those who wait for leave: the oldest first, or the newest if they are many.
 //!
 //! Whoever gives up leaves a closed channel behind, which is dropped when it is met. It must
 //! never hold more than its bound, and never drop a permit while it is locked.
@@ -9,22 +9,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::{Permit, Step};
+use super::Permit;
 
 type Caller = oneshot::Sender<Permit>;
 
+/// Who is next.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
 /// See the module's documentation.
 pub(super) struct Line {
-    callers: Mutex<Callers>,
+    callers: Mutex<VecDeque<Caller>>,
     /// How many stand there, for a look without the lock.
     count: AtomicUsize,
     max: usize,
-}
-
-#[derive(Default)]
-struct Callers {
-    finish: VecDeque<Caller>,
-    begin: VecDeque<Caller>,
 }
 
 impl Line {
@@ -33,14 +34,17 @@ impl Line {
     }
 
     /// Stands in line; none if it is full. The permit comes through what is given back.
-    pub(super) fn join(&self, step: Step) -> Option<oneshot::Receiver<Permit>> {
+    pub(super) fn join(&self) -> Option<oneshot::Receiver<Permit>> {
         let (call, called) = oneshot::channel();
         let mut callers = self.lock();
-        callers.forget_gone();
+        // The oldest give up first.
+        while callers.front().is_some_and(Caller::is_closed) {
+            callers.pop_front();
+        }
         if callers.len() >= self.max {
             return None;
         }
-        callers.of(step).push_back(call);
+        callers.push_back(call);
         self.count.store(callers.len(), Ordering::SeqCst);
         Some(called)
     }
@@ -50,53 +54,37 @@ impl Line {
         self.count.load(Ordering::SeqCst) > 0
     }
 
+    /// The order for a room of that size: as they came, while no more wait than it holds.
+    pub(super) fn order(&self, room: u32) -> Order {
+        if self.count.load(Ordering::SeqCst) <= room as usize {
+            Order::OldestFirst
+        } else {
+            Order::NewestFirst
+        }
+    }
+
     /// Gives a permit to whoever is next.
     ///
     /// # Errors
     ///
     /// The permit, if nobody is there.
-    pub(super) fn call(&self, mut permit: Permit) -> Result<(), Permit> {
+    pub(super) fn call(&self, mut permit: Permit, order: Order) -> Result<(), Permit> {
         let mut callers = self.lock();
-        while let Some(next) = callers.next() {
+        loop {
+            let next = match order {
+                Order::OldestFirst => callers.pop_front(),
+                Order::NewestFirst => callers.pop_back(),
+            };
+            self.count.store(callers.len(), Ordering::SeqCst);
+            let Some(next) = next else { return Err(permit) };
             match next.send(permit) {
-                Ok(()) => {
-                    self.count.store(callers.len(), Ordering::SeqCst);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(unwanted) => permit = unwanted,
             }
         }
-        self.count.store(0, Ordering::SeqCst);
-        Err(permit)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Callers> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Caller>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Callers {
-    fn of(&mut self, step: Step) -> &mut VecDeque<Caller> {
-        match step {
-            Step::Finish => &mut self.finish,
-            Step::Begin => &mut self.begin,
-        }
-    }
-
-    fn next(&mut self) -> Option<Caller> {
-        self.finish.pop_back().or_else(|| self.begin.pop_back())
-    }
-
-    fn len(&self) -> usize {
-        self.finish.len() + self.begin.len()
-    }
-
-    /// The oldest give up first.
-    fn forget_gone(&mut self) {
-        for callers in [&mut self.finish, &mut self.begin] {
-            while callers.front().is_some_and(Caller::is_closed) {
-                callers.pop_front();
-            }
-        }
     }
 }

@@ -40,33 +40,50 @@ fn beyond_the_limit_nobody_is_let_in_until_someone_leaves() {
     let mut permits = full(&shed, Step::Begin);
     assert_eq!(permits.len(), 16);
     let finishing = full(&shed, Step::Finish);
-    assert_eq!(finishing.len(), 16, "whoever finishes has twice the room");
-    drop(finishing);
+    assert_eq!(finishing.len(), 32, "whoever finishes has twice the room, of their own");
     permits.pop();
-    assert!(shed.admit(Step::Begin).is_some());
+    assert!(shed.admit(Step::Begin).is_some(), "and does not stand in the way of those who begin");
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_the_room_is_for_those_who_wait_whoever_finishes_and_then_whoever_came_last() {
+async fn a_few_are_let_in_as_they_came_and_nobody_passes_them() {
     let shed = shed();
     let mut permits = full(&shed, Step::Begin);
     let order = Order::default();
     let mut waiters = Vec::new();
-    for (step, name) in
-        [(Step::Begin, "first"), (Step::Finish, "finishes"), (Step::Begin, "second"), (Step::Begin, "third")]
-    {
-        waiters.push(waiter(&shed, step, name, &order));
+    for name in ["first", "second"] {
+        waiters.push(waiter(&shed, Step::Begin, name, &order));
         settle().await;
     }
-    permits.truncate(8);
+    permits.pop();
+    assert!(shed.admit(Step::Begin).is_none(), "somebody waits");
+    settle().await;
+    permits.pop();
+    settle().await;
+    assert_eq!(*order.lock().unwrap(), ["first", "second"]);
+    assert_eq!(shed.in_flight(), 16, "the whole room is theirs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_many_wait_half_the_room_is_theirs_and_whoever_came_last_is_next() {
+    let shed = Shed::new(ShedOptions { writes_min: 4, writes_first: 4, writes_max: 4, waiting_max: 8 });
+    let mut permits = full(&shed, Step::Begin);
+    let order = Order::default();
+    let mut waiters = Vec::new();
+    for name in ["first", "second", "third", "fourth", "fifth", "sixth"] {
+        waiters.push(waiter(&shed, Step::Begin, name, &order));
+        settle().await;
+    }
+    permits.truncate(2);
     settle().await;
     assert!(order.lock().unwrap().is_empty(), "half of the room is taken");
-    for left in [7, 6, 5, 4] {
-        permits.truncate(left);
-        settle().await;
-        assert_eq!(shed.in_flight(), 8);
-    }
-    assert_eq!(*order.lock().unwrap(), ["finishes", "third", "second", "first"]);
+    permits.truncate(1);
+    settle().await;
+    assert_eq!(*order.lock().unwrap(), ["sixth"]);
+    // Once the others are no more than there is room for, they go as they came.
+    permits.clear();
+    settle().await;
+    assert_eq!(*order.lock().unwrap(), ["sixth", "fifth", "first", "second"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,8 +108,8 @@ async fn a_caller_who_goes_away_gives_their_leave_to_the_next() {
     settle().await;
     let leaves = waiter(&shed, Step::Begin, "leaves", &order);
     settle().await;
-    // The newest is given leave, and goes away before it looks.
-    permits.truncate(7);
+    // Both are given leave, and one goes away before it looks.
+    permits.truncate(14);
     leaves.abort();
     settle().await;
     assert_eq!(*order.lock().unwrap(), ["stays"]);

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::harness::{OPENS_AT, TestSite, telephone};
 use crate::pages_browser::Browser;
 
@@ -11,10 +13,25 @@ async fn opened(site: &TestSite) {
     site.with_room(false, Some(1)).await;
 }
 
-/// Takes a number before the opening and waits until it is called.
-async fn called<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
+/// Takes a number.
+async fn with_number<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
     let mut browser = Browser::new(site, language);
     browser.open("/rooms/1").await.submit("/join", &[]).await;
+    browser
+}
+
+/// So many people, each with a number.
+async fn crowd(site: &TestSite, people: usize) -> Vec<Browser<'_>> {
+    let mut crowd = Vec::with_capacity(people);
+    for _ in 0..people {
+        crowd.push(with_number(site, "en").await);
+    }
+    crowd
+}
+
+/// Takes a number before the opening and waits until it is called.
+async fn called<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
+    let mut browser = with_number(site, language).await;
     site.at(OPENS_AT).await;
     for second in 1..=5 {
         site.at(OPENS_AT + second * 1_000).await;
@@ -165,12 +182,7 @@ async fn a_form_from_elsewhere_or_without_its_token_changes_nothing() {
 async fn the_place_on_the_waiting_page_is_the_one_that_anyone_computes() {
     let site = TestSite::new().await;
     site.with_room(false, None).await;
-    let mut crowd = Vec::new();
-    for _ in 0..12 {
-        let mut browser = Browser::new(&site, "en");
-        browser.open("/rooms/1").await.submit("/join", &[]).await;
-        crowd.push(browser);
-    }
+    let mut crowd = crowd(&site, 12).await;
     site.at(OPENS_AT).await;
     let mut places = Vec::new();
     for (serial, browser) in crowd.iter_mut().enumerate() {
@@ -207,4 +219,63 @@ async fn a_language_is_chosen_kept_and_linked() {
     browser.open("/").await.says("<html lang=\"ko\"");
     browser.follow("lang=en").await.says("<html lang=\"en\"");
     browser.open("/bookings").await.says("<html lang=\"en\"");
+}
+
+#[tokio::test]
+async fn a_page_and_the_document_in_it_are_of_one_moment() {
+    let site = TestSite::new().await;
+    site.with_room(false, None).await;
+    let mut browser = Browser::new(&site, "en");
+    browser.open("/rooms/1").await.submit("/join", &[]).await;
+    let operator = site.operator().await;
+    for hours in 1..=5 {
+        let opens_at_ms = OPENS_AT + hours * 3_600_000;
+        let schedule = json!({"opens_at_ms": opens_at_ms, "reason": "later"});
+        operator.must_post("/api/v1/operator/rooms/1/schedule", &schedule, 204).await;
+        browser.open("/rooms/1").await.says(&format!("data-until=\"{opens_at_ms}\""));
+        browser.says(&format!("&#34;o&#34;:{opens_at_ms}"));
+    }
+}
+
+#[tokio::test]
+async fn while_it_is_paused_no_wait_is_told() {
+    let site = TestSite::new().await;
+    site.with_room(false, None).await;
+    let mut crowd = crowd(&site, 40).await;
+    let pace = json!({"entries_per_minute_max": 6, "passes_max": 100, "pass_ttl_ms": 600_000,
+        "latency_goal_ms": 0, "error_goal_ppm": 0});
+    let operator = site.operator().await;
+    let slow = json!({"pace": pace, "reason": "slowly"});
+    operator.must_post("/api/v1/operator/rooms/1/pace", &slow, 204).await;
+    site.at(OPENS_AT).await;
+    let because = json!({"reason": "The servers are being looked at"});
+    operator.must_post("/api/v1/operator/rooms/1/pause", &because, 204).await;
+    let mut waiting = 0;
+    for browser in &mut crowd {
+        browser.open("/rooms/1").await.says("The servers are being looked at");
+        if browser.html.contains("<section id=\"line\">") {
+            browser.says("id=\"range\">not known yet<").says("id=\"at\"></span>");
+            waiting += 1;
+        }
+    }
+    assert!(waiting > 0, "somebody waits");
+}
+
+#[tokio::test]
+async fn changing_the_language_or_writing_a_wrong_code_loses_nothing() {
+    let site = TestSite::new().await;
+    site.with_room(true, None).await;
+    let mut browser = Browser::new(&site, "ko");
+    browser.open("/rooms/1").await.follow("/identify").await.follow("lang=en").await.says("Who are you?");
+    let telephone = telephone(1);
+    let form = [("name", "김하늘"), ("year", "1964"), ("month", "3"), ("day", "7")];
+    browser.submit("/identify", &[&form[..], &[("telephone", telephone.as_str())]].concat()).await;
+    let end = format!("···{}", &telephone[telephone.len() - 4..]);
+    browser.says(&end);
+    browser.submit("/identify/code", &[("code", "000000")]).await.says(&end);
+    assert_eq!(browser.status, 422);
+    browser.follow("lang=ko").await.says(&end);
+    let code = site.code_for(1).await;
+    browser.submit("/identify/code", &[("code", &code)]).await;
+    assert_eq!(browser.path, "/rooms/1");
 }

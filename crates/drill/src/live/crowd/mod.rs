@@ -9,6 +9,7 @@
 //! [`run`]; [`person`] says what people do, [`people`] who they are.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
     sync::Arc,
@@ -280,7 +281,7 @@ impl Crowd {
 
     fn absorb(&mut self, done: Done<(u32, Kind)>) {
         let (number, kind) = done.about;
-        let word = word_of(&done.result);
+        let word = word_of(done.result.as_ref()).into_owned();
         self.tally.record(kind, &done, &word);
         let person = &mut self.people[number as usize];
         let before = (person.has_ticket(), person.has_entered());
@@ -340,18 +341,18 @@ impl Crowd {
 }
 
 /// `ok`, a problem's code, or what broke.
-pub(super) fn word_of(result: &Result<super::http::Answer, super::http::HttpError>) -> String {
+pub(super) fn word_of(result: Result<&super::http::Answer, &super::http::HttpError>) -> Cow<'static, str> {
     use super::http::HttpError;
     match result {
-        Ok(answer) if answer.is_success() => "ok".to_string(),
+        Ok(answer) if answer.is_success() => "ok".into(),
         Ok(answer) => match api::problem(answer).0 {
-            code if code.is_empty() => format!("status_{}", answer.status),
-            code => code,
+            code if code.is_empty() => format!("status_{}", answer.status).into(),
+            code => code.into(),
         },
-        Err(HttpError::Timeout) => "timeout".to_string(),
-        Err(HttpError::Connect(_)) => "no_connection".to_string(),
-        Err(HttpError::Broken(_)) => "broken".to_string(),
-        Err(HttpError::NotUnderstood(_)) => "not_understood".to_string(),
+        Err(HttpError::Timeout) => "timeout".into(),
+        Err(HttpError::Connect(_)) => "no_connection".into(),
+        Err(HttpError::Broken(_)) => "broken".into(),
+        Err(HttpError::NotUnderstood(_)) => "not_understood".into(),
     }
 }
 

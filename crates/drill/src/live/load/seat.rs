@@ -17,6 +17,8 @@ use super::super::http::{self, Answer, HttpError};
 pub(super) enum Step {
     /// To be connected.
     Connect,
+    /// Something to read on the way to a time: so many have been read before.
+    Look(u8),
     /// A place held.
     Hold,
     /// The hold confirmed.
@@ -25,11 +27,16 @@ pub(super) enum Step {
     Cancel,
 }
 
+/// Clinics whose days and times somebody looks at before they choose.
+pub(super) const CLINICS_LOOKED_AT: usize = 10;
+
 /// A person who visits.
 #[derive(Debug, Clone)]
 pub struct Visitor {
     pub(super) session: Arc<str>,
     pub(super) visits: u32,
+    /// The clinics that they look at; the last one has what they want.
+    pub(super) desks: [u32; CLINICS_LOOKED_AT],
     pub(super) slot: u32,
     pub(super) booking: u32,
 }
@@ -37,7 +44,7 @@ pub struct Visitor {
 impl Visitor {
     /// Who has this session.
     pub fn new(session: Arc<str>) -> Self {
-        Self { session, visits: 0, slot: 0, booking: 0 }
+        Self { session, visits: 0, desks: [0; CLINICS_LOOKED_AT], slot: 0, booking: 0 }
     }
 }
 
@@ -48,7 +55,7 @@ pub(super) struct Seat {
     /// Which visit it is: what is told of an earlier one does not count.
     pub(super) visit: u32,
     pub(super) step: Step,
-    /// When the person meant to come, and later when they sent their last request.
+    /// When the person began to connect, and later when they sent their last request.
     pub(super) since: Instant,
     pub(super) visitor: Option<Visitor>,
     inbox: Vec<u8>,
@@ -61,10 +68,10 @@ impl Seat {
     }
 
     /// Takes a new visit in.
-    pub(super) fn open(&mut self, stream: TcpStream, came: Instant) {
+    pub(super) fn open(&mut self, stream: TcpStream, now: Instant) {
         self.stream = Some(stream);
         self.step = Step::Connect;
-        self.since = came;
+        self.since = now;
         self.inbox.clear();
     }
 

@@ -177,8 +177,14 @@ pub struct Room {
     pub refresh_s: Option<u64>,
     /// Free places behind it.
     pub free: Option<u64>,
+    /// Whether a number is bound to a person, who finds it again on any device.
+    pub bound: bool,
     /// Whether the reader must identify before taking a number.
     pub must_identify: bool,
+    /// How far the zone of the times is ahead of UTC, minutes, for the script.
+    pub zone_min: i32,
+    /// Its short name, after a blank.
+    pub zone_name: String,
     /// When to come back for a number, where the network is crowded.
     pub slip: Option<Slip>,
     /// The reader's ticket.
@@ -209,6 +215,8 @@ pub struct Mine {
     pub people: u64,
     /// The expected wait.
     pub range: String,
+    /// The same as times of day; may be empty.
+    pub at: String,
     /// Whether supply reaches the place.
     pub reach: Reach,
 }

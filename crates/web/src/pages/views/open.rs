@@ -52,6 +52,8 @@ pub struct Draw {
 /// capacity = free + held + booked + used + withdrawn.
 #[derive(Debug)]
 pub struct Sum {
+    /// The campaign.
+    pub campaign: u32,
     /// All places.
     pub capacity: u64,
     /// Free.
