@@ -115,24 +115,27 @@ impl Round<'_> {
     async fn is_on_duty(&mut self) -> Result<bool, Problem> {
         let site = self.site;
         let me = site.node.identity();
-        let duty = || site.node.read(|state| me.duty(state.data(), site.node.now()));
-        let now = match duty() {
-            Duty::Ask => {
-                match self.while_held(site.node.submit(Command { id: CommandId(0), body: me.ask() })).await {
-                    Some(Ok(Outcome::Leased { .. })) => duty(),
-                    // Another node was faster, or the lease ended meanwhile.
-                    Some(Ok(Outcome::Refused(refusal))) if refusal.reason == Reason::LeaseHeld => Duty::Rest,
-                    None => Duty::Rest,
-                    Some(Ok(Outcome::Refused(refusal))) => return self.cannot_ask(refusal.into()).await,
-                    Some(Ok(other)) => return self.cannot_ask(Problem::unexpected(other)).await,
-                    Some(Err(rejected)) => return self.cannot_ask(rejected.into()).await,
+        loop {
+            match site.node.read(|state| me.duty(state.data(), site.node.now())) {
+                Duty::Perform { until } => {
+                    self.until = until;
+                    return Ok(true);
                 }
+                Duty::Rest => break,
+                Duty::Ask => {}
             }
-            known => known,
-        };
-        if let Duty::Perform { until } = now {
-            self.until = until;
-            return Ok(true);
+            match self.while_held(site.node.submit(Command { id: CommandId(0), body: me.ask() })).await {
+                // Looked at again: a journal that was slow may have left less of it than a margin.
+                Some(Ok(Outcome::Leased { until })) => {
+                    self.until = Time(until.0.saturating_sub(limits::LEASE_MARGIN_MS));
+                }
+                // Another node was faster, or the lease ended meanwhile.
+                Some(Ok(Outcome::Refused(refusal))) if refusal.reason == Reason::LeaseHeld => break,
+                None => break,
+                Some(Ok(Outcome::Refused(refusal))) => return self.cannot_ask(refusal.into()).await,
+                Some(Ok(other)) => return self.cannot_ask(Problem::unexpected(other)).await,
+                Some(Err(rejected)) => return self.cannot_ask(rejected.into()).await,
+            }
         }
         self.flights.shutdown().await;
         Ok(false)

@@ -12,6 +12,7 @@ use jari_messenger::{Carrier, Messenger, Policy, Webhook, WebhookOptions};
 use jari_web::messages::MessageOptions;
 use jari_web::{effects, tasks};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::cluster;
@@ -247,6 +248,47 @@ async fn a_message_under_way_is_let_go_when_the_lease_is_another_nodes_and_comes
     cluster::hears_of_effects(&one, 1, 1).await;
     receiver.hung_up().await;
     assert_eq!(performing.await.unwrap(), Ok(0));
+}
+
+#[tokio::test]
+async fn a_message_that_takes_longer_than_a_lease_is_not_let_go_while_the_lease_is_renewed() {
+    let done = Arc::new(Notify::new());
+    let held = Arc::clone(&done);
+    let mut receiver = Receiver::webhook(move |_| Answer::Held(Arc::clone(&held))).await;
+    let site = site(&receiver).await;
+    let slot = site.with_campaign(1).await;
+    book(&site.citizen(1, BORN).await, slot).await;
+    let _stopped = stop_time();
+    let performing = tokio::spawn({
+        let site = Arc::clone(&site.site);
+        async move { effects::perform(&site).await }
+    });
+    let until = || site.site.node.read(|state| state.data().lease.map(|lease| lease.until));
+    while receiver.rest() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        let before = until();
+        site.clock.advance_ms(limits::LEASE_MS - limits::LEASE_MARGIN_MS);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        // And the next one begins at once, as if the journal had taken all but the margin of the new lease.
+        while until() == before {
+            assert!(!performing.is_finished(), "it is let go");
+            tokio::task::yield_now().await;
+        }
+    }
+    done.notify_one();
+    assert_eq!(performing.await.unwrap(), Ok(1));
+    assert_eq!((receiver.rest(), waiting(&site)), (0, 0), "it was tried once");
+}
+
+/// Stops tokio's time, which passes only by `advance` from now on. Of itself a stopped time runs on where nobody is
+/// ready, and would not wait for the node's thread: a task that blocks, until this is dropped, keeps it from that.
+fn stop_time() -> std::sync::mpsc::Sender<()> {
+    let (held, until_dropped) = std::sync::mpsc::channel();
+    tokio::task::spawn_blocking(move || until_dropped.recv());
+    tokio::time::pause();
+    held
 }
 
 #[tokio::test]
