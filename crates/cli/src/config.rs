@@ -234,28 +234,11 @@ pub struct Messages {
     pub in_flight_max: usize,
     /// A try lasts so long at the most, milliseconds.
     pub patience_ms: u32,
-    /// Before the second try, milliseconds; twice as long before each further one.
-    pub retry_ms_min: u32,
-    /// And never longer than this.
-    pub retry_ms_max: u32,
-    /// A receiver is asked so often that refuses a message.
-    pub refusals_max: u32,
-    /// A receiver is asked so often that fails with a message while it takes others.
-    pub failures_max: u32,
 }
 
 impl Default for Messages {
     fn default() -> Self {
-        Messages {
-            webhook: None,
-            smtp: None,
-            in_flight_max: 16,
-            patience_ms: 10_000,
-            retry_ms_min: 1_000,
-            retry_ms_max: 60_000,
-            refusals_max: 3,
-            failures_max: 20,
-        }
+        Messages { webhook: None, smtp: None, in_flight_max: 16, patience_ms: 10_000 }
     }
 }
 
@@ -323,16 +306,17 @@ pub struct MailLogin {
 
 impl Messages {
     fn check(&self) -> anyhow::Result<()> {
-        let within = |name: &str, value: u32, least: u32, most: u32| {
-            ensure!((least..=most).contains(&value), "messages.{name} = {value}: {least} to {most}");
-            Ok(())
-        };
-        within("in_flight_max", u32::try_from(self.in_flight_max).unwrap_or(u32::MAX), 1, 1_024)?;
-        within("patience_ms", self.patience_ms, 100, 60_000)?;
-        within("retry_ms_max", self.retry_ms_max, 10, 3_600_000)?;
-        within("retry_ms_min", self.retry_ms_min, 10, self.retry_ms_max)?;
-        within("refusals_max", self.refusals_max, 1, 1_000)?;
-        within("failures_max", self.failures_max, 1, 1_000_000)
+        ensure!(
+            (1..=1_024).contains(&self.in_flight_max),
+            "messages.in_flight_max = {}: 1 to 1024",
+            self.in_flight_max
+        );
+        ensure!(
+            (100..=60_000).contains(&self.patience_ms),
+            "messages.patience_ms = {}: 100 to 60000",
+            self.patience_ms
+        );
+        Ok(())
     }
 
     /// Relative paths count from `dir`.
@@ -471,7 +455,8 @@ mod tests {
             (&stream("node = 1\nflush_trusted = true\nstream = \"a.b\""), "letters, digits"),
             (&stream("node = 1\nflush_trusted = true\nlogin = { user = \"a\" }"), "login"),
             ("data = \"x\"\n[limits]\ndrain_ms = 600001", "at the most"),
-            ("data = \"x\"\n[messages]\nretry_ms_min = 60001", "10 to 60000"),
+            ("data = \"x\"\n[messages]\nin_flight_max = 0", "1 to 1024"),
+            ("data = \"x\"\n[messages]\npatience_ms = 60001", "100 to 60000"),
             ("data = \"x\"\n[messages.webhook]\nurl = \"https://a\"", "secret_file"),
             ("data = \"x\"\n[messages.webhook]\nurl = \"https://a\"\nsecret = \"b\"", "secret"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 3\nsecret_blake3 = \"\"", "from 16"),

@@ -2,82 +2,79 @@
 //!
 //! It must never show what a secret file holds.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jari_messenger::{
-    Carrier, Messenger, Policy, Smtp, SmtpLogin, SmtpOptions, SmtpTls, Webhook, WebhookOptions,
-};
-use jari_web::messages::MessageOptions;
+use jari_messenger::{Carrier, Messenger, Smtp, SmtpLogin, SmtpOptions, SmtpTls, Webhook, WebhookOptions};
 use zeroize::Zeroizing;
 
 use crate::config::{MailTls, Messages, SmtpConfig, WebhookConfig};
 
-/// Stands for any secret where only the rest is looked at.
-const ANY_SECRET: &str = "a secret that is not read";
-
 /// What carries messages, if anything does. The files that it names are read.
 pub fn messenger(config: &Messages) -> anyhow::Result<Option<Arc<Messenger>>> {
-    build(config, &read, &|path| read(path).map(|text| text.as_bytes().to_vec()))
+    build(config, Files::Read)
 }
 
 /// Checks all that can be checked without the files that it names.
 pub fn check(config: &Messages) -> anyhow::Result<()> {
-    let mut config = config.clone();
-    config.webhook.iter_mut().for_each(|webhook| webhook.tls_authority = None);
-    config.smtp.iter_mut().for_each(|smtp| smtp.tls_authority = None);
-    build(&config, &|_| Ok(Zeroizing::new(ANY_SECRET.into())), &|_| Ok(Vec::new())).map(drop)
+    build(config, Files::Elsewhere).map(drop)
 }
 
-/// How messages are sent.
-pub fn options(config: &Messages) -> MessageOptions {
-    let ms = |ms: u32| Duration::from_millis(ms.into());
-    let defaults = MessageOptions::default();
-    let policy = Policy {
-        retry_min: ms(config.retry_ms_min),
-        retry_max: ms(config.retry_ms_max),
-        refusals_max: config.refusals_max,
-        failures_max: config.failures_max,
-    };
-    let code_policy = Policy {
-        retry_min: policy.retry_min.min(defaults.code_policy.retry_min),
-        retry_max: policy.retry_max.min(defaults.code_policy.retry_max),
-        ..defaults.code_policy
-    };
-    MessageOptions { in_flight_max: config.in_flight_max, policy, code_policy, ..defaults }
+/// The files that a configuration names.
+#[derive(Copy, Clone)]
+enum Files {
+    Read,
+    /// They are not looked for: something stands for what they hold.
+    Elsewhere,
 }
 
-/// Reads a secret.
-type ReadSecret<'a> = &'a dyn Fn(&Path) -> anyhow::Result<Zeroizing<String>>;
-/// Reads certificates.
-type ReadPem<'a> = &'a dyn Fn(&Path) -> anyhow::Result<Vec<u8>>;
+impl Files {
+    fn secret(self, path: &Path) -> anyhow::Result<Zeroizing<String>> {
+        let text = match self {
+            Files::Read => fs::read_to_string(path).with_context(|| unread(path))?,
+            Files::Elsewhere => "stands for any secret".to_owned(),
+        };
+        Ok(Zeroizing::new(text))
+    }
 
-fn build(config: &Messages, secret: ReadSecret, pem: ReadPem) -> anyhow::Result<Option<Arc<Messenger>>> {
+    fn authority(self, path: Option<&PathBuf>) -> anyhow::Result<Option<Vec<u8>>> {
+        match (self, path) {
+            (Files::Read, Some(path)) => Ok(Some(fs::read(path).with_context(|| unread(path))?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn unread(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
+
+fn build(config: &Messages, files: Files) -> anyhow::Result<Option<Arc<Messenger>>> {
     let mut carriers = Vec::new();
     if let Some(webhook) = &config.webhook {
-        carriers.push(Carrier::Webhook(webhook_of(webhook, secret, pem).context("in [messages.webhook]")?));
+        carriers.push(Carrier::Webhook(webhook_of(webhook, files).context("in [messages.webhook]")?));
     }
     if let Some(smtp) = &config.smtp {
-        carriers.push(Carrier::Smtp(smtp_of(smtp, secret, pem).context("in [messages.smtp]")?));
+        carriers.push(Carrier::Smtp(smtp_of(smtp, files).context("in [messages.smtp]")?));
     }
     let patience = Duration::from_millis(config.patience_ms.into());
     Ok((!carriers.is_empty()).then(|| Arc::new(Messenger::new(carriers, patience))))
 }
 
-fn webhook_of(config: &WebhookConfig, secret: ReadSecret, pem: ReadPem) -> anyhow::Result<Webhook> {
-    let secrets = secret(&config.secret_file)?;
+fn webhook_of(config: &WebhookConfig, files: Files) -> anyhow::Result<Webhook> {
     let options = WebhookOptions {
         url: config.url.clone(),
-        secrets,
-        authority: config.tls_authority.as_deref().map(pem).transpose()?,
+        secrets: files.secret(&config.secret_file)?,
+        authority: files.authority(config.tls_authority.as_ref())?,
         clear_trusted: config.clear_trusted,
     };
     Webhook::new(&options).with_context(|| format!("with {}", config.secret_file.display()))
 }
 
-fn smtp_of(config: &SmtpConfig, secret: ReadSecret, pem: ReadPem) -> anyhow::Result<Smtp> {
+fn smtp_of(config: &SmtpConfig, files: Files) -> anyhow::Result<Smtp> {
     let (tls, usual_port) = match config.tls {
         MailTls::Whole => (SmtpTls::Whole, 465),
         MailTls::StartTls => (SmtpTls::StartTls, 587),
@@ -86,7 +83,7 @@ fn smtp_of(config: &SmtpConfig, secret: ReadSecret, pem: ReadPem) -> anyhow::Res
     let login = match &config.login {
         None => None,
         Some(login) => {
-            let password = Zeroizing::new(secret(&login.password_file)?.trim().to_owned());
+            let password = Zeroizing::new(files.secret(&login.password_file)?.trim().to_owned());
             Some(SmtpLogin { user: login.user.clone(), password })
         }
     };
@@ -95,16 +92,11 @@ fn smtp_of(config: &SmtpConfig, secret: ReadSecret, pem: ReadPem) -> anyhow::Res
         port: config.port.unwrap_or(usual_port),
         tls,
         clear_trusted: config.clear_trusted,
-        authority: config.tls_authority.as_deref().map(pem).transpose()?,
+        authority: files.authority(config.tls_authority.as_ref())?,
         login,
         from: config.from.clone(),
         to: config.to.clone(),
     })?)
-}
-
-fn read(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Zeroizing::new(text))
 }
 
 #[cfg(test)]

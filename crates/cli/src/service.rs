@@ -13,6 +13,7 @@ use jari_node::snapshots::Snapshots;
 use jari_node::{Engine, Node, NodeOptions, SystemClock};
 use jari_web::ServerOptions;
 use jari_web::actions::partner::PartnerCredential;
+use jari_web::messages::MessageOptions;
 use jari_web::problem::Problem;
 use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
@@ -202,7 +203,7 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         utc_offset_min: (zone.to_offset(jiff::Timestamp::now()).seconds() / 60) as i16,
         metrics: Some(metrics),
         messenger,
-        messages: messages::options(&config.messages),
+        messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },
         ..defaults
     })
 }

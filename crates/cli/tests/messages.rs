@@ -3,59 +3,31 @@
 
 #[path = "../../messenger/tests/receivers/mod.rs"]
 mod receivers;
+mod service;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jari_node::{Clock, SystemClock};
 use receivers::{Answer, Arrived, Receiver};
 use serde_json::{Value, json};
+use service::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const BORN: &str = "1964-03-07";
 const DAY_MS: u64 = 86_400_000;
 
-struct Service {
-    child: Child,
-    address: SocketAddr,
-    /// What is printed later must not meet a closed pipe.
-    stdout: BufReader<std::process::ChildStdout>,
+fn start(dir: &Path, messages: &str) -> Service {
+    fs::write(dir.join("secret"), "a secret of the receiver\n").unwrap();
+    Service::start(dir, messages)
 }
 
 impl Service {
-    fn start(dir: &Path, messages: &str) -> Service {
-        fs::write(dir.join("secret"), "a secret of the receiver\n").unwrap();
-        let text = format!(
-            "data = \"data\"\nlisten = \"127.0.0.1:0\"\nsecure_cookies = false\n[messages]\nretry_ms_min = 10\n\
-             retry_ms_max = 40\n{messages}"
-        );
-        fs::write(dir.join("jari.toml"), text).unwrap();
-        let log = fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_jari"))
-            .args(["serve", "--config", "jari.toml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("jari runs");
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let said = line(&mut stdout);
-        let address = said.strip_prefix("listening on http://").unwrap_or_else(|| panic!("{said}"));
-        Service { address: address.parse().unwrap(), child, stdout }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     async fn ask(&self, method: &str, path: &str, token: &str, body: &Value) -> Value {
         let body = body.to_string();
         let length = body.len();
@@ -74,10 +46,7 @@ impl Service {
 
     /// An operator with a campaign of one clinic and one slot.
     async fn stage(&mut self) -> String {
-        let said = line(&mut self.stdout);
-        let password =
-            said.strip_prefix("operator password: ").unwrap_or_else(|| panic!("{said}")).to_owned();
-        let signed = json!({"name": "operator", "password": password});
+        let signed = json!({"name": "operator", "password": self.password()});
         let session = self.ask("POST", "/api/v1/operator/sessions", "", &signed).await;
         let token = session["staff_token"].as_str().unwrap().to_owned();
         let now_ms = SystemClock.now().0;
@@ -129,19 +98,6 @@ impl Service {
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Only a failed test leaves one running; it may have ended meanwhile.
-        let _ = self.child.kill();
-    }
-}
-
-fn line(stdout: &mut impl BufRead) -> String {
-    let mut said = String::new();
-    stdout.read_line(&mut said).unwrap();
-    said.trim().to_owned()
-}
-
 fn telephone(number: u32) -> String {
     format!("010{number:08}")
 }
@@ -167,7 +123,7 @@ async fn a_message_outlives_kills_and_lost_answers_and_keeps_its_key() {
     })
     .await;
     let dir = tempfile::tempdir().unwrap();
-    let mut service = Service::start(dir.path(), &webhook(&receiver));
+    let mut service = start(dir.path(), &webhook(&receiver));
     let operator = service.stage().await;
     for number in 1..=3 {
         let session = service.identify(&mut receiver, number).await;
@@ -186,7 +142,7 @@ async fn a_message_outlives_kills_and_lost_answers_and_keeps_its_key() {
             *tried.entry(key).or_insert(0) += 1;
         }
         service.kill();
-        service = Service::start(dir.path(), &webhook(&receiver));
+        service = start(dir.path(), &webhook(&receiver));
     }
     assert_eq!(keys.len(), 3, "no try has a key of its own: {keys:?}");
     takes.store(true, Ordering::SeqCst);
@@ -200,7 +156,7 @@ async fn a_message_outlives_kills_and_lost_answers_and_keeps_its_key() {
     // What was reported done does not come again.
     while receiver.rest() > 0 {}
     service.kill();
-    let service = Service::start(dir.path(), &webhook(&receiver));
+    let service = start(dir.path(), &webhook(&receiver));
     service.is_done().await;
     let session = service.identify(&mut receiver, 4).await;
     service.book(&session).await;
@@ -223,7 +179,7 @@ async fn where_the_webhook_fails_the_mail_server_is_asked() {
         mail.address.port()
     );
     let dir = tempfile::tempdir().unwrap();
-    let service = Service::start(dir.path(), &messages);
+    let service = start(dir.path(), &messages);
     let claim = json!({"name": "김하늘", "birth": BORN, "telephone": telephone(1), "language": "en"});
     service.ask("POST", "/api/v1/identities/codes", "", &claim).await;
     let arrived = mail.next().await;

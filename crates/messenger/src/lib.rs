@@ -87,9 +87,9 @@ impl Fault {
 /// What makes a messenger impossible. A person has to mend the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
-    /// The address is none.
-    #[error("{0:?} is no address of a webhook: https://HOST/PATH")]
-    Url(String),
+    /// The address is none. It is not shown: there may be a password in it.
+    #[error("the url is no address of a webhook: https://HOST/PATH, without a name and password")]
+    Url,
     /// Messages would travel in clear.
     #[error("{0} would carry codes and telephone numbers in clear over the network: {1}")]
     Clear(&'static str, &'static str),

@@ -5,8 +5,6 @@
 //! mailbox or gateway can drop repeats. Each mail has a connection of its own: one that was let go
 //! in the middle of a mail must never carry the next one.
 
-use std::time::Duration;
-
 use lettre::address::Envelope;
 use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -19,8 +17,6 @@ use crate::{Blame, Fault, Letter, SettingError};
 
 /// Where the number goes in the pattern of receivers.
 const TELEPHONE: &str = "{telephone}";
-/// One answer of the server comes within this time, or the try has failed.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// How the connection is kept from readers on the way.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -90,8 +86,7 @@ impl Smtp {
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server)
             .port(options.port)
             .tls(tls_of(options)?)
-            .hello_name(ClientId::Domain(from.email.domain().to_owned()))
-            .timeout(Some(ANSWER_MAX));
+            .hello_name(ClientId::Domain(from.email.domain().to_owned()));
         if let Some(login) = &options.login {
             let password = login.password.as_str().to_owned();
             builder = builder.credentials(Credentials::new(login.user.clone(), password));

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ring::hmac;
 use serde::Serialize;
 use std::time::Duration;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::{Blame, Fault, Letter, SettingError, tls};
@@ -27,6 +28,8 @@ pub const SECRET_BYTES_MIN: usize = 16;
 pub const SECRETS_MAX: usize = 2;
 /// Of an answer so much is read, so that the connection serves again; nothing in it counts.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// And for no longer than this.
+const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// A connection to the receiver is kept so long without a message.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
@@ -69,9 +72,8 @@ impl Webhook {
     ///
     /// See [`SettingError`].
     pub fn new(options: &WebhookOptions) -> Result<Webhook, SettingError> {
-        let unfit = || SettingError::Url(options.url.clone());
-        let uri: Uri = options.url.parse().map_err(|_| unfit())?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(unfit)?;
+        let uri: Uri = options.url.parse().map_err(|_| SettingError::Url)?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(SettingError::Url)?;
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => {}
             Some(scheme) if *scheme == Scheme::HTTP => {
@@ -80,11 +82,11 @@ impl Webhook {
                     return Err(SettingError::Clear("plain HTTP", clear));
                 }
             }
-            _ => return Err(unfit()),
+            _ => return Err(SettingError::Url),
         }
         // A name and password in the address would be shown wherever the address is.
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(unfit());
+            return Err(SettingError::Url);
         }
         let keys = keys_of(&options.secrets)?;
         let connector = HttpsConnectorBuilder::new()
@@ -121,8 +123,9 @@ impl Webhook {
             Fault::new(Blame::Receiver, if error.is_connect() { "no connection" } else { "connection broke" })
         })?;
         let (head, body) = answer.into_parts();
-        // Read to its end the connection can serve again. The status has said all that counts.
-        let _ = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        // Read to its end the connection can serve again. The status has said all that counts: a letter that was
+        // taken is not carried again because the rest of the answer does not come.
+        let _ = timeout(ANSWER_WAIT, Limited::new(body, ANSWER_BYTES_MAX).collect()).await;
         judge(head.status, &head.headers)
     }
 
@@ -210,7 +213,8 @@ mod tests {
             assert_eq!(mistake(url, SECRET), None, "{url}");
         }
         for url in ["", "sms.example.org", "ftp://x/", "https:///x", "https://a:b@sms.example.org/"] {
-            assert!(mistake(url, SECRET).unwrap().contains("no address"), "{url}");
+            let said = mistake(url, SECRET).unwrap();
+            assert!(said.contains("no address") && !said.contains("a:b"), "{url}: {said}");
         }
         assert!(mistake("http://sms.example.org/", SECRET).unwrap().contains("in clear"));
         for secrets in ["", "short", "0123456789abcdef\nshort", "\n\n"] {

@@ -1,5 +1,6 @@
 //! Both carriers over TLS, with an authority made for the test.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -8,6 +9,9 @@ use jari_messenger::{Blame, SmtpOptions, SmtpTls};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::receivers::{Answer, Receiver};
 use crate::{letter, smtp, webhook};
@@ -43,11 +47,27 @@ fn authority() -> Authority {
     Authority { certificate: read("ca.pem"), server: Arc::new(server) }
 }
 
+/// Ends TLS in front of a receiver; gives its own address.
+async fn in_front_of(receiver: &Receiver, config: Arc<ServerConfig>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, behind) = (listener.local_addr().unwrap(), receiver.address);
+    let acceptor = TlsAcceptor::from(config);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Whoever does not trust this server ends here.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut behind = TcpStream::connect(behind).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut stream, &mut behind).await });
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn a_webhook_behind_tls_is_trusted_by_its_authority_and_by_nothing_else() {
     let authority = authority();
-    let mut receiver = Receiver::webhook_tls(authority.server, |_| Answer::Status(200)).await;
-    let url = format!("https://{}/", receiver.address);
+    let mut receiver = Receiver::webhook(|_| Answer::Status(200)).await;
+    let url = format!("https://{}/", in_front_of(&receiver, authority.server).await);
     let trusting = webhook::messenger(url.clone(), Some(authority.certificate));
     trusting.carry(0, &letter(), 0).await.unwrap();
     assert_eq!(receiver.next().await.header("idempotency-key"), letter().key);
@@ -59,8 +79,10 @@ async fn a_webhook_behind_tls_is_trusted_by_its_authority_and_by_nothing_else() 
 #[tokio::test]
 async fn a_mail_server_behind_tls_is_trusted_by_its_authority_and_by_nothing_else() {
     let authority = authority();
-    let mut receiver = Receiver::mail_tls(authority.server, |_| Answer::Status(250)).await;
-    let options = |authority| SmtpOptions { tls: SmtpTls::Whole, authority, ..smtp::options(&receiver) };
+    let mut receiver = Receiver::mail(|_| Answer::Status(250)).await;
+    let port = in_front_of(&receiver, authority.server).await.port();
+    let options =
+        |authority| SmtpOptions { tls: SmtpTls::Whole, port, authority, ..smtp::options(&receiver) };
     let (trusting, usual) =
         (smtp::messenger(&options(Some(authority.certificate))), smtp::messenger(&options(None)));
     trusting.carry(0, &letter(), 0).await.unwrap();

@@ -107,6 +107,20 @@ async fn whatever_goes_wrong_says_whose_fault_it_is_and_nothing_of_the_letter() 
 }
 
 #[tokio::test]
+async fn a_status_counts_though_the_rest_of_the_answer_does_not_come() {
+    let mut receiver = Receiver::webhook(|arrived| match arrived.header("idempotency-key") {
+        "refused" => Answer::Half(422),
+        _ => Answer::Half(200),
+    })
+    .await;
+    let messenger = to(&receiver);
+    assert_eq!(messenger.carry(0, &letter(), NOW_MS).await, Ok(()));
+    let refused = jari_messenger::Letter { key: "refused".into(), ..letter() };
+    assert_eq!(messenger.carry(0, &refused, NOW_MS).await.unwrap_err().said, "http 422");
+    assert_eq!((receiver.next().await.connection, receiver.next().await.connection), (0, 1));
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_silent_is_hung_up_on() {
     let mut receiver = Receiver::webhook(|_| Answer::Silence).await;
     let secrets = Zeroizing::new(SECRET.to_owned());

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -44,6 +44,8 @@ pub enum Answer {
     Busy(u16, u32),
     /// It is taken, once the test says so.
     Held(Arc<Notify>),
+    /// This status, and of the rest of the answer only the beginning.
+    Half(u16),
     /// The connection ends without an answer.
     Nothing,
     /// No answer: the connection stays open until the other side ends it, which is told by [`Receiver::hung_up`].
@@ -76,58 +78,25 @@ enum Speaks {
 impl Receiver {
     /// A webhook.
     pub async fn webhook(script: impl Fn(&Arrived) -> Answer + Send + Sync + 'static) -> Receiver {
-        Receiver::start(Speaks::Http, script, None).await
-    }
-
-    /// A webhook behind TLS.
-    pub async fn webhook_tls(
-        tls: Arc<rustls::ServerConfig>,
-        script: impl Fn(&Arrived) -> Answer + Send + Sync + 'static,
-    ) -> Receiver {
-        Receiver::start(Speaks::Http, script, Some(tls)).await
+        Receiver::start(Speaks::Http, Arc::new(script)).await
     }
 
     /// A mail server.
     pub async fn mail(script: impl Fn(&Arrived) -> Answer + Send + Sync + 'static) -> Receiver {
-        Receiver::start(Speaks::Smtp, script, None).await
+        Receiver::start(Speaks::Smtp, Arc::new(script)).await
     }
 
-    /// A mail server behind TLS.
-    pub async fn mail_tls(
-        tls: Arc<rustls::ServerConfig>,
-        script: impl Fn(&Arrived) -> Answer + Send + Sync + 'static,
-    ) -> Receiver {
-        Receiver::start(Speaks::Smtp, script, Some(tls)).await
-    }
-
-    async fn start(
-        speaks: Speaks,
-        script: impl Fn(&Arrived) -> Answer + Send + Sync + 'static,
-        tls: Option<Arc<rustls::ServerConfig>>,
-    ) -> Receiver {
+    async fn start(speaks: Speaks, script: Script) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, arrived) = mpsc::unbounded_channel();
         let (tell_end, hung_up) = mpsc::unbounded_channel();
-        let script: Script = Arc::new(script);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             for connection in 0.. {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                let desk = Desk {
-                    script: Arc::clone(&script),
-                    tell: tell.clone(),
-                    tell_end: tell_end.clone(),
-                    connection,
-                };
-                let tls = tls.clone();
-                connections.spawn(async move {
-                    let Some(tls) = tls else { return desk.serve(speaks, stream).await };
-                    // Whoever does not trust this server ends here.
-                    if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
-                        desk.serve(speaks, stream).await;
-                    }
-                });
+                let (script, tell, tell_end) = (Arc::clone(&script), tell.clone(), tell_end.clone());
+                connections.spawn(Desk { script, tell, tell_end, connection }.serve(speaks, stream));
             }
         });
         Receiver { address, arrived, hung_up, task }
@@ -149,6 +118,20 @@ impl Receiver {
     }
 }
 
+/// An answer that is given.
+struct Given {
+    status: u16,
+    after: u32,
+    /// Bytes that are promised; two come.
+    length: u32,
+}
+
+impl Default for Given {
+    fn default() -> Given {
+        Given { status: 200, after: 0, length: 2 }
+    }
+}
+
 struct Desk {
     script: Script,
     tell: mpsc::UnboundedSender<Arrived>,
@@ -157,7 +140,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn serve(self, speaks: Speaks, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    async fn serve(self, speaks: Speaks, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
         // Whatever ends the connection, the next one begins anew.
         let _ = match speaks {
@@ -167,15 +150,16 @@ impl Desk {
     }
 
     /// Tells the test, and gives the answer; none if the connection is to end.
-    async fn answer(&self, arrived: Arrived, stream: &mut (impl AsyncRead + Unpin)) -> Option<(u16, u32)> {
+    async fn answer(&self, arrived: Arrived, stream: &mut BufReader<TcpStream>) -> Option<Given> {
         let answer = (self.script)(&arrived);
         let _ = self.tell.send(arrived);
         match answer {
-            Answer::Status(status) => Some((status, 0)),
-            Answer::Busy(status, after) => Some((status, after)),
+            Answer::Status(status) => Some(Given { status, ..Given::default() }),
+            Answer::Busy(status, after) => Some(Given { status, after, ..Given::default() }),
+            Answer::Half(status) => Some(Given { status, length: 4, ..Given::default() }),
             Answer::Held(until) => {
                 until.notified().await;
-                Some((200, 0))
+                Some(Given::default())
             }
             Answer::Nothing => None,
             Answer::Silence => {
@@ -186,10 +170,7 @@ impl Desk {
         }
     }
 
-    async fn serve_http(
-        &self,
-        stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>,
-    ) -> std::io::Result<()> {
+    async fn serve_http(&self, stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
         loop {
             let mut headers = BTreeMap::new();
             let mut line = String::new();
@@ -209,18 +190,17 @@ impl Desk {
             stream.read_exact(&mut body).await?;
             let body = String::from_utf8(body).expect("JSON is UTF-8");
             let arrived = Arrived { headers, body, connection: self.connection };
-            let Some((status, after)) = self.answer(arrived, stream).await else { return Ok(()) };
+            let Some(Given { status, after, length }) = self.answer(arrived, stream).await else {
+                return Ok(());
+            };
             let after = if after > 0 { format!("retry-after: {after}\r\n") } else { String::new() };
-            let answer = format!("HTTP/1.1 {status} X\r\n{after}content-length: 2\r\n\r\nok");
+            let answer = format!("HTTP/1.1 {status} X\r\n{after}content-length: {length}\r\n\r\nok");
             stream.write_all(answer.as_bytes()).await?;
             stream.flush().await?;
         }
     }
 
-    async fn serve_smtp(
-        &self,
-        stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>,
-    ) -> std::io::Result<()> {
+    async fn serve_smtp(&self, stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
         let mut headers = BTreeMap::new();
         say(stream, "220 here").await?;
         loop {
@@ -257,8 +237,8 @@ impl Desk {
                     say(stream, "354 go on").await?;
                     let mail = read_mail(stream).await?;
                     let arrived = mail_of(&mail, headers.clone(), self.connection);
-                    let Some((status, _)) = self.answer(arrived, stream).await else { return Ok(()) };
-                    say(stream, &format!("{status} done")).await?;
+                    let Some(given) = self.answer(arrived, stream).await else { return Ok(()) };
+                    say(stream, &format!("{} done", given.status)).await?;
                 }
                 "QUIT" => return say(stream, "221 bye").await,
                 _ => say(stream, "502 what").await?,
@@ -267,12 +247,12 @@ impl Desk {
     }
 }
 
-async fn say(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>, line: &str) -> std::io::Result<()> {
+async fn say(stream: &mut BufReader<TcpStream>, line: &str) -> std::io::Result<()> {
     stream.write_all(format!("{line}\r\n").as_bytes()).await?;
     stream.flush().await
 }
 
-async fn read_mail(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> std::io::Result<String> {
+async fn read_mail(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     let mut mail = String::new();
     while !mail.ends_with("\r\n.\r\n") {
         if stream.read_line(&mut mail).await? == 0 {

@@ -9,6 +9,7 @@ use jari_web::{SiteOptions, effects};
 use serde_json::json;
 
 use crate::harness::{START, TestSite, problem};
+use crate::messages;
 
 /// A site of a cluster whose builds know rules up to `knows`.
 async fn site(stream: &FaultyStream, node: u16, knows: u32) -> TestSite {
@@ -33,12 +34,7 @@ pub async fn site_with(
 
 /// Books a place through `site`, so that a message waits.
 async fn book(site: &TestSite, number: u32, slot: u32) {
-    let citizen = site.citizen(number, "1964-03-07").await;
-    let key = |what: &str| format!("{what}-{number:016}");
-    let held =
-        citizen.keyed(&key("hold")).must_post("/api/v1/holds", &json!({"slot": slot}), 201).await.json();
-    let confirm = format!("/api/v1/bookings/{}/confirm", held["booking"]);
-    citizen.keyed(&key("confirm")).must_post(&confirm, &json!({}), 200).await;
+    messages::book(&site.citizen(number, "1964-03-07").await, slot).await;
 }
 
 /// Waits until a site has heard of so many effects in all, and how many of them are done.

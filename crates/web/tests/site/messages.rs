@@ -45,7 +45,8 @@ async fn site(receiver: &Receiver) -> TestSite {
     TestSite::with(|options| (options.messenger, options.messages) = (Some(messenger), quick())).await
 }
 
-async fn book(citizen: &Actor<'_>, slot: u32) -> u64 {
+/// Holds a place and confirms it; gives the booking.
+pub async fn book(citizen: &Actor<'_>, slot: u32) -> u64 {
     let held =
         citizen.keyed("hold-00000000000000").must_post("/api/v1/holds", &json!({"slot": slot}), 201).await;
     let booking = held.json()["booking"].as_u64().unwrap();

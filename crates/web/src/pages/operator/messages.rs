@@ -1,6 +1,8 @@
 //! What the operator sees of messages to people: how many, and each that failed.
 
-use crate::messages::view;
+use jari_wire::token::StaffSession;
+
+use crate::actions::operator::messages::messages;
 use crate::outbox::Purpose;
 use crate::pages::views::{Figure, MessageRow, Messages};
 use crate::pages::words::grouped;
@@ -10,8 +12,8 @@ use crate::site::Site;
 const SHOWN_MAX: usize = 30;
 
 /// The figures and rows of this moment.
-pub(super) fn shown(site: &Site) -> Messages {
-    let messages = view(site);
+pub(super) fn shown(site: &Site, staff: &StaffSession) -> Messages {
+    let messages = messages(site, staff);
     let figure = |key, value: u64| Figure { key, value: grouped(value) };
     let figures = vec![
         figure("op-messages-waiting", messages.waiting),
