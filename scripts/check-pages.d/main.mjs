@@ -48,6 +48,16 @@ async function walk(stage, call) {
   await late.takeNumber();
   await room("close", { reason: "오늘 예약을 마칩니다" });
   await timed("the end", () => after.seeTheEnd(stage, late));
+  await timed("messages that fail", () => seeMessagesFail(stage));
+}
+
+async function seeMessagesFail(stage) {
+  const unheard = await theatre.startUnheard(jari);
+  try {
+    await desk.seeMessagesFail(stage, unheard);
+  } finally {
+    await unheard.stop();
+  }
 }
 
 async function takeNumberByKeyboard(clerk) {

@@ -212,7 +212,7 @@ impl Round<'_> {
                 return;
             }
             Became::Failed(fault, to) => {
-                messages.count_failure(carrier, &fault);
+                messages.count_failure(carrier, &fault, self.site.node.now().0);
                 let (taken, policy) = (messages.taken_by(carrier), &messages.options.policy);
                 let next = messages.ledger().failed(number, fault, to, taken, policy, now);
                 if next != Next::GiveUp {

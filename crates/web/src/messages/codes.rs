@@ -141,7 +141,7 @@ async fn carry(site: Arc<Site>, messenger: Arc<Messenger>, code: Waiting) {
         let carried = messenger.carry(carrier, &letter, now.0).await;
         drop(permit);
         let Err(fault) = carried else { return messages.count_taken(carrier, Purpose::Code) };
-        messages.count_failure(carrier, &fault);
+        messages.count_failure(carrier, &fault, site.node.now().0);
         match course.failed(&fault, messages.taken_by(carrier), jitter(), &messages.options.code_policy) {
             Next::After(wait) => tokio::time::sleep(wait).await,
             Next::GiveUp => break fault.said,

@@ -29,7 +29,7 @@ mod view;
 
 use codes::CodeDesk;
 use ledger::Ledger;
-pub use view::{FailedView, MessagesView, WaitingView, view};
+pub use view::{FailedView, LastFailureView, MessagesView, WaitingView, view};
 pub(crate) use view::{is_late, lateness, watch};
 
 /// Messages given up that are remembered for the operator.
@@ -85,6 +85,7 @@ pub(crate) struct Messages {
     pub(crate) turn: tokio::sync::Mutex<()>,
     ledger: Mutex<Ledger>,
     failed: Mutex<VecDeque<Failed>>,
+    last_failure: Mutex<Option<LastFailureView>>,
     /// What begins every key.
     installation: String,
     /// What each carrier took since the start.
@@ -104,6 +105,7 @@ impl Messages {
             codes: CodeDesk::new(&options),
             turn: tokio::sync::Mutex::new(()),
             failed: Mutex::default(),
+            last_failure: Mutex::default(),
             installation: format!("{:016x}", keys.installation()),
             taken: Default::default(),
             given_up: AtomicU64::new(0),
@@ -119,6 +121,10 @@ impl Messages {
 
     fn failures(&self) -> MutexGuard<'_, VecDeque<Failed>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_failure(&self) -> MutexGuard<'_, Option<LastFailureView>> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The key of an effect's message: the same at every try, every start and every node.
@@ -146,7 +152,7 @@ impl Messages {
     }
 
     /// A try failed.
-    pub(crate) fn count_failure(&self, carrier: usize, fault: &Fault) {
+    pub(crate) fn count_failure(&self, carrier: usize, fault: &Fault, at_ms: u64) {
         self.tries_failed.fetch_add(1, Ordering::Relaxed);
         let carrier = self.messenger.as_ref().map_or("none", |messenger| messenger.name(carrier));
         let blame = match fault.blame {
@@ -156,6 +162,8 @@ impl Messages {
         };
         metrics::counter!("jari_message_tries_failed_total", "carrier" => carrier, "fault" => blame)
             .increment(1);
+        *self.last_failure() =
+            Some(LastFailureView { at_ms, carrier: carrier.to_owned(), said: fault.said.clone() });
     }
 
     /// A message was given up: it is remembered for the operator, and written to the log.

@@ -39,6 +39,8 @@ pub struct MessagesView {
     pub taken: u64,
     /// Tries of this node that failed since it started.
     pub tries_failed: u64,
+    /// The try of this node that failed last: also of a code, which is in no list while it is tried.
+    pub last_failure: Option<LastFailureView>,
     /// Messages that this node gave up since it started.
     pub given_up: u64,
     /// Those about bookings that failed at this node at least once and are tried again, the oldest first; fifty at
@@ -46,6 +48,19 @@ pub struct MessagesView {
     pub failing: Vec<WaitingView>,
     /// The newest that this node gave up, newest first; two hundred at the most.
     pub failed: Vec<FailedView>,
+}
+
+/// A try that failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub struct LastFailureView {
+    /// When.
+    pub at_ms: u64,
+    /// How it was carried.
+    #[schema(example = "webhook")]
+    pub carrier: String,
+    /// What happened.
+    #[schema(example = "http 401")]
+    pub said: String,
 }
 
 /// A message that is tried again.
@@ -140,6 +155,7 @@ pub fn view(site: &Site) -> MessagesView {
         codes_waiting: messages.codes.count(),
         taken: messages.taken.iter().map(|taken| taken.load(Ordering::Relaxed)).sum(),
         tries_failed: messages.tries_failed.load(Ordering::Relaxed),
+        last_failure: messages.last_failure().clone(),
         given_up: messages.given_up.load(Ordering::Relaxed),
         failing: failing.collect(),
         failed: failed.collect(),

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::cluster;
-use crate::harness::{Actor, TestSite, claim, problem, telephone};
+use crate::harness::{Actor, START, TestSite, claim, problem, telephone};
 use crate::receivers::{Answer, Arrived, Receiver};
 
 const BORN: &str = "1964-03-07";
@@ -320,6 +320,12 @@ async fn a_code_is_tried_until_it_is_taken_or_of_no_use_and_there_is_room_for_so
     let mut tries: Vec<usize> = keys.into_values().collect();
     tries.sort_unstable();
     assert_eq!(tries, [1, 5], "one is refused for good, the other is tried on with one key");
+    let last = shown().await["last_failure"].clone();
+    assert_eq!(
+        (&last["carrier"], &last["at_ms"]),
+        (&json!("webhook"), &json!(START)),
+        "why, at once: {last}"
+    );
     // Whoever was told to come back is sent a code as soon as there is room.
     assert_eq!(ask(3).await.status, 201);
     loop {
@@ -363,7 +369,7 @@ async fn late_messages_are_a_warning_and_no_reason_to_start_again() {
         site.nobody().saying("cookie", format!("jari_staff={token}")).saying("accept-language", "en");
     let page = String::from_utf8(console.get("/operator").await.body.to_vec()).unwrap();
     assert!(
-        page.contains("Messages are late") && page.contains("http 503") && page.contains("··01"),
+        page.contains("Messages are late") && page.contains("webhook: http 503") && page.contains("··01"),
         "{page}"
     );
     assert!(!page.contains(&telephone(1)) && !page.contains("김하늘"));

@@ -15,13 +15,19 @@ const SHOWN_MAX: usize = 30;
 pub(super) fn shown(site: &Site, staff: &StaffSession) -> Messages {
     let messages = messages(site, staff);
     let figure = |key, value: u64| Figure { key, value: grouped(value) };
-    let figures = vec![
+    let mut figures = vec![
         figure("op-messages-waiting", messages.waiting),
         figure("op-messages-oldest", messages.oldest_ms / 1_000),
         figure("op-messages-codes", messages.codes_waiting as u64),
         figure("op-messages-taken", messages.taken),
         figure("op-messages-given-up", messages.given_up),
     ];
+    if let Some(last) = messages.last_failure {
+        let ago_ms = site.node.now().0.saturating_sub(last.at_ms);
+        let value = format!("{}: {}", last.carrier, last.said);
+        figures.push(Figure { key: "op-messages-last", value });
+        figures.push(figure("op-messages-last-ago", ago_ms / 1_000));
+    }
     let failing = messages.failing.into_iter().map(|row| MessageRow {
         purpose: purpose(row.purpose),
         booking: row.booking,
