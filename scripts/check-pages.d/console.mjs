@@ -24,8 +24,8 @@ async function giveTheName(operator) {
 }
 
 // The overview of a service whose messages reach nobody, with one that has failed.
-export async function seeMessagesFail(stage, unheard) {
-  const { base, password } = unheard;
+export async function seeMessagesFail(stage) {
+  const { base, password } = stage.unheard;
   await openACampaign(await theatre.operator(base, password));
   await theatre.bookFirst(base, { name: "김하늘", birth: "1964-03-07", telephone: "01070000009" });
   const operator = await Person.arrive({ ...stage, base, password }, { name: "another operator", width: 1280 });

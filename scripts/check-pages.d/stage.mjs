@@ -1,6 +1,7 @@
 // What a walk stands on: a demonstration with a crowd, a browser, and the operator's API.
 // Whatever is started here is stopped here, by its process id.
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -74,7 +75,7 @@ export async function startBrowser() {
 
 // Posts to the API.
 async function post(base, path, body, token) {
-  const headers = { "content-type": "application/json" };
+  const headers = { "content-type": "application/json", "idempotency-key": randomUUID() };
   if (token) headers.authorization = `Bearer ${token}`;
   const answer = await fetch(base + path, { method: "POST", headers, body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);

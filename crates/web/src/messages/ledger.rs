@@ -221,7 +221,7 @@ impl Waiting {
     }
 }
 
-/// How long ago an effect came to be, at least: since its booking changed last.
+/// Since when an effect waits, at the latest: its booking changed last then.
 pub(crate) fn waits_since(data: &jari_core::Data, number: u64) -> Option<Time> {
     let effect = data.effects.get(number)?;
     data.bookings.get(u64::from(effect.booking.0)).map(|booking| booking.until)
