@@ -10,8 +10,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::closing::{Closing, Line, Wire, until_ended};
-use crate::door::{self, Door};
+use crate::door::{Door, Guest};
 use crate::front::{Caller, FULL_PAGE, Front, FrontBody};
 use crate::network::Peer;
 use crate::site::Site;
@@ -96,7 +96,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer, newcomer)) => reception.receive(stream, peer, Some(newcomer)),
+            Ok((stream, peer, guest)) => reception.receive(stream, peer, guest),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Mostly too many open files: those that end make room.
@@ -105,8 +105,8 @@ pub async fn serve(
             }
         }
     }
-    for (stream, peer) in door.close()? {
-        reception.receive(stream, peer, None);
+    for (stream, peer, guest) in door.close()? {
+        reception.receive(stream, peer, guest);
     }
     reception.end(&options).await;
     Ok(())
@@ -133,13 +133,13 @@ impl Reception {
     }
 
     /// Serves a caller, or tells them that there is no room.
-    fn receive(&self, stream: TcpStream, peer: SocketAddr, newcomer: Option<door::Newcomer>) {
+    fn receive(&self, stream: TcpStream, peer: SocketAddr, guest: Guest) {
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => {
                 let connection = Connection {
                     front: self.front.clone(),
                     peer: Peer(peer.ip()),
-                    newcomer: Arc::new(Newcomer::new(newcomer)),
+                    guest: Arc::new(guest),
                     closing: Arc::clone(&self.closing),
                     _place: place,
                 };
@@ -179,38 +179,11 @@ fn http_of(options: &ServerOptions) -> http1::Builder {
     http
 }
 
-/// A new caller's place among the newcomers, until the first answer or for a moment.
-struct Newcomer {
-    is_new: AtomicBool,
-    has_asked: AtomicBool,
-    place: Mutex<Option<door::Newcomer>>,
-}
-
-impl Newcomer {
-    fn new(place: Option<door::Newcomer>) -> Newcomer {
-        Newcomer {
-            is_new: AtomicBool::new(place.is_some()),
-            has_asked: AtomicBool::new(false),
-            place: Mutex::new(place),
-        }
-    }
-
-    /// Lets the next one be accepted.
-    fn is_no_longer_new(&self) {
-        // Asked after every answer: those after the first cost one load.
-        if self.is_new.load(Ordering::Relaxed) {
-            self.is_new.store(false, Ordering::Relaxed);
-            // Nothing can panic while the lock is held.
-            self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
-    }
-}
-
 /// One connection and the place it takes.
 struct Connection {
     front: Front,
     peer: Peer,
-    newcomer: Arc<Newcomer>,
+    guest: Arc<Guest>,
     closing: Arc<Closing>,
     _place: OwnedSemaphorePermit,
 }
@@ -219,12 +192,13 @@ impl Connection {
     async fn run(self, http: http1::Builder, stream: TcpStream) {
         // An answer is written whole; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
-        let Connection { front, peer, newcomer, closing, _place } = self;
-        let first = Arc::clone(&newcomer);
-        let caller = Caller::new(peer, Arc::new(move || first.is_no_longer_new()));
+        let Connection { front, peer, guest, closing, _place } = self;
+        let answered = Arc::clone(&guest);
+        let caller = Caller::new(peer, Arc::new(move || answered.is_answered()));
+        let has_asked = Arc::new(AtomicBool::new(false));
         let (line, silence) = (Arc::new(Line::default()), closing.silence());
         let asked =
-            Asked { front, caller, newcomer: Arc::clone(&newcomer), line: Arc::clone(&line), closing };
+            Asked { front, caller, has_asked: Arc::clone(&has_asked), line: Arc::clone(&line), closing };
         let asked = Arc::new(asked);
         let service = service_fn(move |request| answer(Arc::clone(&asked), request));
         let wire = TokioIo::new(Wire::new(stream, Arc::clone(&line)));
@@ -232,8 +206,8 @@ impl Connection {
         if let Ok(ended) = tokio::time::timeout(NEWCOMER_TIME, serving.as_mut()).await {
             return tell(ended);
         }
-        if !newcomer.has_asked.load(Ordering::Relaxed) {
-            newcomer.is_no_longer_new();
+        if !has_asked.load(Ordering::Relaxed) {
+            guest.is_no_longer_new();
         }
         tell(until_ended(serving, |serving| serving.graceful_shutdown(), &line, silence).await);
     }
@@ -249,7 +223,8 @@ fn tell(ended: hyper::Result<()>) {
 struct Asked {
     front: Front,
     caller: Caller,
-    newcomer: Arc<Newcomer>,
+    /// The last request was sent in full.
+    has_asked: Arc<AtomicBool>,
     line: Arc<Line>,
     closing: Arc<Closing>,
 }
@@ -257,7 +232,7 @@ struct Asked {
 async fn answer(asked: Arc<Asked>, request: Request<Incoming>) -> Result<Response<FrontBody>, Infallible> {
     asked.line.is_understood();
     // A body that is still to come may take its sender as long as they like.
-    asked.newcomer.has_asked.store(request.body().is_end_stream(), Ordering::Relaxed);
+    asked.has_asked.store(request.body().is_end_stream(), Ordering::Relaxed);
     let mut response = asked.front.answer(&asked.caller, request).await;
     // Its body was read, too.
     asked.line.is_understood();
