@@ -48,6 +48,7 @@ async function walk(stage, call) {
   await late.takeNumber();
   await room("close", { reason: "오늘 예약을 마칩니다" });
   await timed("the end", () => after.seeTheEnd(stage, late));
+  await timed("messages that fail", () => desk.seeMessagesFail(stage));
 }
 
 async function takeNumberByKeyboard(clerk) {
@@ -71,17 +72,19 @@ async function timed(name, act) {
 // One whole walk; says whether it has to be done again.
 async function perform() {
   const demo = await theatre.startDemo(jari);
-  let browser;
+  let browser, unheard;
   const stop = async () => {
     await browser?.close();
+    await unheard?.stop();
     await demo.stop();
   };
   const interrupted = () => stop().then(() => process.exit(1));
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupted);
   try {
+    unheard = await theatre.startUnheard(jari);
     browser = await theatre.startBrowser();
     const surveyor = new Surveyor(demo.base, pictures);
-    const stage = { base: demo.base, password: demo.password, browser, surveyor };
+    const stage = { base: demo.base, password: demo.password, unheard, browser, surveyor };
     const call = await theatre.operator(demo.base, demo.password);
     try {
       await surveyor.findsWhatIsPlanted(browser);

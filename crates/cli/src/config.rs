@@ -34,6 +34,9 @@ pub struct Config {
     /// See [`Limits`].
     #[serde(default)]
     pub limits: Limits,
+    /// See [`Messages`].
+    #[serde(default)]
+    pub messages: Messages,
     /// Channels that book for their own users.
     #[serde(default, rename = "partner")]
     pub partners: Vec<Partner>,
@@ -218,6 +221,118 @@ impl Default for Limits {
     }
 }
 
+/// `[messages]`: how one-time codes and what became of bookings reach people. With both a webhook and
+/// a mail server the webhook is asked first, and the other one when it failed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Messages {
+    /// A receiver of signed JSON.
+    pub webhook: Option<WebhookConfig>,
+    /// A mail server.
+    pub smtp: Option<SmtpConfig>,
+    /// Messages about bookings that are on their way at once; and as many codes.
+    pub in_flight_max: usize,
+    /// A try lasts so long at the most, milliseconds.
+    pub patience_ms: u32,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Messages { webhook: None, smtp: None, in_flight_max: 16, patience_ms: 10_000 }
+    }
+}
+
+/// `[messages.webhook]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where to post: `https://HOST/PATH`.
+    pub url: String,
+    /// A file that holds the secret and nothing else; while it is replaced, two, one a line.
+    pub secret_file: PathBuf,
+    /// Certificates of the authority that signed the receiver's, PEM; without, the usual ones.
+    pub tls_authority: Option<PathBuf>,
+    /// Whoever runs the network between answers for plain HTTP to another machine.
+    #[serde(default)]
+    pub clear_trusted: bool,
+}
+
+/// `[messages.smtp]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpConfig {
+    /// The server's name or address.
+    pub server: String,
+    /// Its port; without, 465, 587 or 25, as `tls` is.
+    pub port: Option<u16>,
+    /// How the connection is kept from readers.
+    #[serde(default)]
+    pub tls: MailTls,
+    /// How to log in; nobody without it.
+    pub login: Option<MailLogin>,
+    /// The sender, like `Jari <no-reply@example.org>`.
+    pub from: String,
+    /// The receiver's address, with `{telephone}` where the number goes.
+    pub to: String,
+    /// Certificates of the authority that signed the server's, PEM; without, the usual ones.
+    pub tls_authority: Option<PathBuf>,
+    /// Whoever runs the network between answers for mail in clear to another machine.
+    #[serde(default)]
+    pub clear_trusted: bool,
+}
+
+/// How a mail server is talked to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTls {
+    /// TLS from the first byte.
+    #[default]
+    Whole,
+    /// TLS before anything is said that counts.
+    StartTls,
+    /// None.
+    None,
+}
+
+/// A user with a password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailLogin {
+    /// The user's name.
+    pub user: String,
+    /// A file that holds the password and nothing else.
+    pub password_file: PathBuf,
+}
+
+impl Messages {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            (1..=1_024).contains(&self.in_flight_max),
+            "messages.in_flight_max = {}: 1 to 1024",
+            self.in_flight_max
+        );
+        ensure!(
+            (100..=60_000).contains(&self.patience_ms),
+            "messages.patience_ms = {}: 100 to 60000",
+            self.patience_ms
+        );
+        Ok(())
+    }
+
+    /// Relative paths count from `dir`.
+    pub fn resolve(&mut self, dir: &Path) {
+        let from_dir = |path: &mut PathBuf| *path = dir.join(&*path);
+        if let Some(webhook) = &mut self.webhook {
+            from_dir(&mut webhook.secret_file);
+            webhook.tls_authority.iter_mut().for_each(from_dir);
+        }
+        if let Some(smtp) = &mut self.smtp {
+            smtp.login.iter_mut().map(|login| &mut login.password_file).for_each(from_dir);
+            smtp.tls_authority.iter_mut().for_each(from_dir);
+        }
+    }
+}
+
 /// A channel that books for its own users.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -250,6 +365,7 @@ impl Config {
         let mut config = Config::parse(&text).with_context(|| format!("in {}", path.display()))?;
         if let Some(dir) = path.parent() {
             config.data = dir.join(&config.data);
+            config.messages.resolve(dir);
             if let Some(stream) = &mut config.journal.jetstream {
                 stream.resolve(dir);
             }
@@ -264,6 +380,7 @@ impl Config {
             .with_context(|| format!("zone = {:?} is no zone of the IANA database", config.zone))?;
         config.journal.check()?;
         config.limits.check()?;
+        config.messages.check()?;
         for partner in &config.partners {
             partner.check()?;
         }
@@ -338,6 +455,10 @@ mod tests {
             (&stream("node = 1\nflush_trusted = true\nstream = \"a.b\""), "letters, digits"),
             (&stream("node = 1\nflush_trusted = true\nlogin = { user = \"a\" }"), "login"),
             ("data = \"x\"\n[limits]\ndrain_ms = 600001", "at the most"),
+            ("data = \"x\"\n[messages]\nin_flight_max = 0", "1 to 1024"),
+            ("data = \"x\"\n[messages]\npatience_ms = 60001", "100 to 60000"),
+            ("data = \"x\"\n[messages.webhook]\nurl = \"https://a\"", "secret_file"),
+            ("data = \"x\"\n[messages.webhook]\nurl = \"https://a\"\nsecret = \"b\"", "secret"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 3\nsecret_blake3 = \"\"", "from 16"),
             ("data = \"x\"\n[[partner]]\nname = \"p\"\nchannel = 16\nsecret_blake3 = \"zz\"", "hexadecimal"),
         ] {

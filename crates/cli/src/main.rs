@@ -13,6 +13,7 @@ mod home;
 mod import;
 mod join;
 mod load;
+mod messages;
 mod metrics;
 mod service;
 mod stream;

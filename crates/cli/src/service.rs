@@ -13,6 +13,7 @@ use jari_node::snapshots::Snapshots;
 use jari_node::{Engine, Node, NodeOptions, SystemClock};
 use jari_web::ServerOptions;
 use jari_web::actions::partner::PartnerCredential;
+use jari_web::messages::MessageOptions;
 use jari_web::problem::Problem;
 use jari_web::site::{IpNetwork, Site, SiteOptions, seed_source};
 use jari_web::vault::Vault;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, JournalKind};
 use crate::desk::Desk;
 use crate::home::Home;
+use crate::messages;
 
 /// A service that stops waits so long for what is new in a shared vault.
 const VAULT_WAIT: Duration = Duration::from_secs(1);
@@ -182,6 +184,10 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
     });
     let zone = jiff::tz::TimeZone::get(&config.zone)?;
     let metrics = crate::metrics::install()?;
+    let messenger = messages::messenger(&config.messages)?;
+    if messenger.is_none() && !config.demo {
+        tracing::warn!("there is no [messages.webhook] and no [messages.smtp]: one-time codes reach nobody");
+    }
     let defaults = SiteOptions::default();
     let per_second = config.limits.joins_per_second_per_network;
     Ok(SiteOptions {
@@ -196,6 +202,8 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         partners: config.partners.iter().map(partner).collect::<anyhow::Result<_>>()?,
         utc_offset_min: (zone.to_offset(jiff::Timestamp::now()).seconds() / 60) as i16,
         metrics: Some(metrics),
+        messenger,
+        messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },
         ..defaults
     })
 }

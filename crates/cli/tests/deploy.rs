@@ -42,6 +42,14 @@ fn the_service_takes_its_configurations() {
     }
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("jari.toml");
+    // What stands there as a suggestion is one that is taken.
+    for name in ["single/jari.toml", "cluster/jari.toml"] {
+        let (rest, suggested) =
+            text(name).split_once("# [messages").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let end = suggested.find("\n# A channel").unwrap_or(suggested.len());
+        fs::write(&wrong, format!("{rest}[messages{}", suggested[..end].replace("\n# ", "\n"))).unwrap();
+        accepts(jari().args(["serve", "--check", "--config"]).arg(&wrong));
+    }
     fs::write(&wrong, text("single/jari.toml").replace("listen", "lissten")).unwrap();
     let output = jari().args(["serve", "--check", "--config"]).arg(&wrong).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "a mistake is found without starting anything");

@@ -1,14 +1,15 @@
 //! The real binary told to stop while hundreds of connections ask without pause: no request is lost.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+mod service;
+
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
+use service::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -16,39 +17,11 @@ use tokio::task::JoinSet;
 const NOW: &str = "/api/v1/rooms/2/now";
 const TICKETS: &str = "/api/v1/rooms/2/tickets";
 
-struct Service {
-    child: Child,
-    address: SocketAddr,
-    /// What is printed later must not meet a closed pipe.
-    stdout: BufReader<std::process::ChildStdout>,
+fn start(dir: &Path, drain_ms: u32) -> Service {
+    Service::start(dir, &format!("[limits]\njoins_per_second_per_network = 1000000\ndrain_ms = {drain_ms}\n"))
 }
 
 impl Service {
-    fn start(dir: &Path, drain_ms: u32) -> Service {
-        let text = format!(
-            "data = \"data\"\nlisten = \"127.0.0.1:0\"\nsecure_cookies = false\n[limits]\n\
-             joins_per_second_per_network = 1000000\ndrain_ms = {drain_ms}\n"
-        );
-        fs::write(dir.join("jari.toml"), text).unwrap();
-        let log = fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_jari"))
-            .args(["serve", "--config", "jari.toml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("jari runs");
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let said = line(&mut stdout);
-        let address = said.strip_prefix("listening on http://").unwrap_or_else(|| panic!("{said}"));
-        Service { address: address.parse().unwrap(), child, stdout }
-    }
-
-    fn password(&mut self) -> String {
-        let said = line(&mut self.stdout);
-        said.strip_prefix("operator password: ").unwrap_or_else(|| panic!("{said}")).to_owned()
-    }
-
     fn told(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
@@ -58,19 +31,6 @@ impl Service {
         let waited = tokio::task::spawn_blocking(move || self.child.wait());
         assert_eq!(waited.await.unwrap().unwrap().code(), Some(0));
     }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Only a failed test leaves one running; it may have ended meanwhile.
-        let _ = self.child.kill();
-    }
-}
-
-fn line(stdout: &mut impl BufRead) -> String {
-    let mut said = String::new();
-    stdout.read_line(&mut said).unwrap();
-    said.trim().to_owned()
 }
 
 fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
@@ -204,7 +164,7 @@ async fn until_answered(counted: &Counted, address: SocketAddr, more: u64) {
 async fn every_request_is_answered(connections: usize, answers: u64) {
     let dir = tempfile::tempdir().unwrap();
     // Only another signal ends the wait.
-    let mut service = Service::start(dir.path(), 600_000);
+    let mut service = start(dir.path(), 600_000);
     stage(&mut service).await;
     let address = service.address;
     let counted = Arc::new(Counted::default());
@@ -241,7 +201,7 @@ async fn every_request_is_answered(connections: usize, answers: u64) {
     assert!(joined > 0 && TcpStream::connect(address).await.is_err());
 
     // What people have seen is there, and nothing else: each question was answered.
-    let service = Service::start(dir.path(), 0);
+    let service = start(dir.path(), 0);
     let (_, room) = ask(service.address, &get("/api/v1/rooms/2")).await;
     assert_eq!(room["issued"], joined + 1, "{room}");
     service.told("-INT");
@@ -260,7 +220,7 @@ async fn a_service_that_is_told_to_stop_under_load_answers_every_request_it_was_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wait_ends_by_itself_and_whoever_asks_nothing_is_hung_up_on() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = Service::start(dir.path(), 50);
+    let mut service = start(dir.path(), 50);
     stage(&mut service).await;
     let mut fresh = TcpStream::connect(service.address).await.unwrap();
     let mut idle = TcpStream::connect(service.address).await.unwrap();

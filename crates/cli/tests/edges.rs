@@ -8,11 +8,15 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("jari-core", &[]),
     ("jari-journal", &[]),
+    ("jari-messenger", &[]),
     ("jari-wire", &["jari-core"]),
     ("jari-node", &["jari-core", "jari-journal", "jari-wire"]),
-    ("jari-web", &["jari-core", "jari-node", "jari-wire"]),
+    ("jari-web", &["jari-core", "jari-messenger", "jari-node", "jari-wire"]),
     ("jari-drill", &["jari-core", "jari-journal", "jari-node", "jari-wire"]),
-    ("jari-cli", &["jari-core", "jari-drill", "jari-journal", "jari-node", "jari-web", "jari-wire"]),
+    (
+        "jari-cli",
+        &["jari-core", "jari-drill", "jari-journal", "jari-messenger", "jari-node", "jari-web", "jari-wire"],
+    ),
     // A tool of the workshop: it measures all of them, and none may use it.
     ("jari-bench", &["jari-core", "jari-journal", "jari-node", "jari-web", "jari-wire"]),
 ];

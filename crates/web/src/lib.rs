@@ -21,6 +21,7 @@ pub mod front;
 pub mod health;
 pub mod hex;
 pub mod language;
+pub mod messages;
 pub mod network;
 pub mod outbox;
 pub mod pages;

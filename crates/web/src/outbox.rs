@@ -1,9 +1,9 @@
 //! The outbox: messages to people, in the order in which they were sent.
 //!
-//! In the demonstration it is shown to everyone and stands for the telephone. In service
-//! it is where a messenger takes over. Bounded: the oldest messages fall out.
+//! In the demonstration it is shown to everyone and stands for the telephone. A service with a
+//! messenger keeps none of them here. Bounded: the oldest messages fall out.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use jari_core::Time;
@@ -22,6 +22,19 @@ pub enum Purpose {
     Cancelled,
     /// A booking was moved.
     Moved,
+}
+
+impl Purpose {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Purpose::Code => "code",
+            Purpose::Booked => "booked",
+            Purpose::Cancelled => "cancelled",
+            Purpose::Moved => "moved",
+        }
+    }
 }
 
 /// A message that was sent.
@@ -65,8 +78,8 @@ pub struct Outbox {
 struct Ring {
     messages: VecDeque<Message>,
     next_number: u64,
-    /// Effects below this have been sent: a repeat is dropped, as a receiver would.
-    effects_upto: u64,
+    /// The effects of these messages: a repeat is dropped, as a receiver would.
+    effects: HashSet<u64>,
 }
 
 impl Outbox {
@@ -79,14 +92,14 @@ impl Outbox {
     /// Sends a message. One whose effect was performed already is dropped.
     pub fn push(&self, draft: Draft) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(effect) = draft.effect {
-            if effect < ring.effects_upto {
-                return;
-            }
-            ring.effects_upto = effect + 1;
+        if draft.effect.is_some_and(|effect| !ring.effects.insert(effect)) {
+            return;
         }
         if ring.messages.len() == self.messages_max {
-            ring.messages.pop_front();
+            let oldest = ring.messages.pop_front();
+            if let Some(effect) = oldest.and_then(|message| message.effect) {
+                ring.effects.remove(&effect);
+            }
         }
         let number = ring.next_number;
         ring.next_number += 1;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use jari_messenger::Messenger;
 use jari_node::{Handle, SeedSource};
 use jari_wire::KeyRing;
 use tokio::sync::Semaphore;
@@ -13,6 +14,7 @@ use crate::actions::partner::PartnerCredential;
 use crate::actions::places::Counts;
 use crate::codes::Codes;
 use crate::health::Health;
+use crate::messages::{MessageOptions, Messages};
 use crate::outbox::Outbox;
 use crate::prefix::{PrefixOptions, Prefixes};
 use crate::shed::{Shed, ShedOptions};
@@ -39,6 +41,10 @@ pub struct SiteOptions {
     pub codes_max: usize,
     /// Messages that the outbox keeps.
     pub messages_max: usize,
+    /// What carries messages to people; without, they stay in the outbox.
+    pub messenger: Option<Arc<Messenger>>,
+    /// How messages are sent.
+    pub messages: MessageOptions,
     /// `X-Forwarded-For` counts from these peers only.
     pub trusted_proxies: Vec<IpNetwork>,
     /// Partner channels.
@@ -67,6 +73,8 @@ impl Default for SiteOptions {
             sign_ins: PrefixOptions { joins_per_second: 1, burst: 10, buckets: 1_024 },
             codes_max: 262_144,
             messages_max: 4_096,
+            messenger: None,
+            messages: MessageOptions::default(),
             trusted_proxies: Vec::new(),
             partners: Vec::new(),
             session_ms: 7 * 24 * 60 * 60 * 1000,
@@ -122,7 +130,7 @@ pub struct Site {
     pub keys: KeyRing,
     /// Keys of contacts, and the staff.
     pub vault: Vault,
-    /// Messages to people.
+    /// Messages to people, as a demonstration shows them.
     pub outbox: Outbox,
     /// Settings.
     pub options: SiteOptions,
@@ -132,6 +140,8 @@ pub struct Site {
     pub(crate) code_prefixes: Prefixes,
     /// Staff sign-ins per network prefix.
     pub(crate) sign_in_prefixes: Prefixes,
+    /// Messages to people, on their way.
+    pub(crate) messages: Messages,
     /// Makes one-time codes and takes them back.
     pub(crate) codes: Codes,
     /// Free places by region, at most a second old.
@@ -154,6 +164,7 @@ impl Site {
     pub fn new(node: Handle, keys: KeyRing, vault: Vault, options: SiteOptions) -> Arc<Site> {
         Arc::new(Site {
             outbox: Outbox::new(options.messages_max),
+            messages: Messages::new(options.messenger.clone(), options.messages, &keys),
             prefixes: Prefixes::new(options.joins),
             code_prefixes: Prefixes::new(options.codes),
             sign_in_prefixes: Prefixes::new(options.sign_ins),
@@ -169,6 +180,11 @@ impl Site {
             vault,
             options,
         })
+    }
+
+    /// Whether messages are put into the outbox: it is shown, or there is nothing else.
+    pub(crate) fn keeps_outbox(&self) -> bool {
+        self.options.demo || self.messages.messenger.is_none()
     }
 
     /// Says from now on that it is not ready (`/readyz`), so that balancers send nobody here any more.

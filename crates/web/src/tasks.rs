@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::site::Site;
-use crate::{effects, health};
+use crate::{effects, health, messages};
 
 /// Effects are looked for this often; one look costs a read of two numbers.
 const EFFECTS_EVERY: Duration = Duration::from_millis(200);
@@ -19,6 +19,8 @@ const HEALTH_EVERY: Duration = Duration::from_secs(1);
 pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(perform_effects(Arc::clone(site)));
+    tasks.spawn(messages::codes::run(Arc::clone(site)));
+    tasks.spawn(messages::watch(Arc::clone(site)));
     tasks.spawn(report_health(Arc::clone(site)));
     tasks
 }

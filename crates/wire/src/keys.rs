@@ -36,6 +36,9 @@ const CHALLENGES: &str = "jari 2026-11-26 challenge sealing v1";
 /// Sealing the staff's records in a table that nodes share.
 const STAFF: &str = "jari 2026-11-26 staff sealing v1";
 
+/// The name under which an installation sends messages.
+const INSTALLATIONS: &str = "jari 2026-11-26 installation names v1";
+
 /// Keys in a ring at the most.
 pub const KEYS_MAX: usize = 32;
 
@@ -288,6 +291,16 @@ impl KeyRing {
     pub fn staff_key_of(&self, id: u8) -> Option<Zeroizing<[u8; 32]>> {
         let key = self.key(id)?;
         Some(Zeroizing::new(blake3::derive_key(STAFF, &*key.secret)))
+    }
+
+    /// What tells this installation's numbers from those of any other, in public: the same on every
+    /// node and after a rotation, and another one once it came back from a backup, since numbers of
+    /// after the backup are given again then.
+    #[must_use]
+    pub fn installation(&self) -> u64 {
+        let alive = self.keys.iter().find(|key| key.retired_at.is_none()).unwrap_or(self.newest());
+        let name = blake3::derive_key(INSTALLATIONS, &*alive.secret);
+        name.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// The seed of a room's draw: the same whenever it is asked for, on every node, and

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::home::Home;
+use crate::messages;
 use crate::service::{Service, runtime};
 
 /// Serves waiting rooms and campaigns from a data directory until Ctrl-C or SIGTERM.
@@ -32,6 +33,7 @@ impl Serve {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config::read(&self.config)?;
+        messages::check(&config.messages)?;
         if self.check {
             println!("{} is a configuration", self.config.display());
             return Ok(ExitCode::SUCCESS);

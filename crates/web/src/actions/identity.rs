@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::campaigns::parse_date;
 use super::submit_plain;
 use crate::language::Language;
-use crate::outbox::{Draft, Purpose};
+use crate::messages::codes::{self, Code};
 use crate::prefix::Turn;
 use crate::problem::Problem;
 use crate::site::Site;
@@ -98,7 +98,8 @@ pub(crate) struct Identified {
 /// # Errors
 ///
 /// `unfit` for a field that does not fit; `codes_often` when one was sent moments ago or
-/// too many are asked for from one network; `codes_full` when too many are sent at once.
+/// too many are asked for from one network; `codes_full` when too many are sent at once;
+/// `messages_full` when too many wait for the receiver of messages.
 pub async fn ask_code(site: &Site, claim: &Claim, network: IpAddr) -> Result<Challenge, Problem> {
     let identified = identify(site, claim)?;
     let now = site.node.now();
@@ -106,15 +107,13 @@ pub async fn ask_code(site: &Site, claim: &Claim, network: IpAddr) -> Result<Cha
         let wait = u32::try_from(not_before.since_ms(now)).unwrap_or(u32::MAX);
         return Err(often().after_ms(wait.max(1_000)));
     }
+    // Before the code is made: whoever is told to come back may then ask at once.
+    let room = codes::room(site)?;
     let telephone = identified.contact.telephone.clone();
     let language = identified.contact.language;
     let sent = site.codes.start(&site.keys, identified, now)?;
-    let text = match language {
-        Language::Korean => format!("[자리] 인증번호 {} (5분 안에 입력해 주세요)", sent.code),
-        Language::English => format!("[Jari] Your code is {} (valid for 5 minutes)", sent.code),
-    };
-    let purpose = Purpose::Code;
-    site.outbox.push(Draft { at: now, to: telephone.clone(), purpose, text, effect: None });
+    let code = Code { to: &telephone, language, digits: &sent.code, ends_at: sent.ends_at };
+    codes::send(site, room, &code)?;
     Ok(Challenge { token: sent.token, ends_at_ms: sent.ends_at.0, sent_to: last_digits(&telephone) })
 }
 

@@ -24,6 +24,7 @@ use crate::vault;
 
 pub mod campaigns;
 pub mod directory;
+pub mod messages;
 pub mod rules;
 
 /// The role of an operator: everything.

@@ -8,7 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::operator::{
-    campaigns as operator_campaigns, directory, rooms as operator_rooms, rules as operator_rules,
+    campaigns as operator_campaigns, directory, messages as operator_messages, rooms as operator_rooms,
+    rules as operator_rules,
 };
 use super::{bookings, campaigns, demo, identities, operator, partner, rooms, service};
 use crate::problem::{MEDIA_TYPE, ProblemBody};
@@ -78,6 +79,7 @@ impl Modify for Carriers {
         directory::add_clinics, directory::add_desks, directory::add_slots, directory::set_capacity,
         directory::set_withdrawn, directory::find_booking, directory::check_in,
         operator_rules::show_rules, operator_rules::upgrade_rules,
+        operator_messages::show_messages,
         demo::list_messages,
         service::show_alive, service::show_ready, service::show_metrics, service::show_document,
     )

@@ -17,6 +17,7 @@ use crate::site::Site;
 
 pub(super) mod campaigns;
 pub(super) mod directory;
+pub(super) mod messages;
 pub(super) mod rooms;
 pub(super) mod rules;
 
@@ -25,7 +26,7 @@ pub(super) fn routes(tree: Tree) -> Tree {
         .post("/api/v1/operator/sessions", sign_in)
         .delete("/api/v1/operator/sessions", sign_out)
         .put("/api/v1/operator/password", set_password);
-    rules::routes(directory::routes(campaigns::routes(rooms::routes(tree))))
+    messages::routes(rules::routes(directory::routes(campaigns::routes(rooms::routes(tree)))))
 }
 
 /// A reason, which everyone may read.

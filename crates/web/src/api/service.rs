@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::openapi::{self, Problems};
 use super::{Tree, ok};
 use crate::actions::operator::rules::RulesView;
+use crate::messages;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -23,10 +24,26 @@ pub(super) fn routes(tree: Tree) -> Tree {
         .get("/openapi.json", show_document)
 }
 
-/// Alive: the process answers.
+/// Alive: the process answers. A second line warns when messages to people are late: the process is well then, and
+/// starting it again would not help.
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = String, content_type = "text/plain"), Problems))]
-async fn show_alive() -> &'static str {
-    "alive\n"
+async fn show_alive(State(site): State<Arc<Site>>) -> String {
+    let (waiting, oldest_ms) = messages::lateness(&site);
+    if !messages::is_late(oldest_ms) {
+        return "alive\n".to_owned();
+    }
+    format!("alive\nwarning: {waiting} messages to people wait, the oldest for {} s\n", oldest_ms / 1_000)
+}
+
+/// How messages to people are, at all nodes.
+#[derive(Serialize, ToSchema)]
+struct ReadyMessages {
+    /// Messages about bookings that wait.
+    waiting: u64,
+    /// How long the oldest has waited at least; 0 where none waits.
+    oldest_ms: u64,
+    /// It waits for more than a minute. The node is ready all the same: its places do not depend on messages.
+    late: bool,
 }
 
 /// How the node is.
@@ -46,6 +63,8 @@ struct Ready {
     writes_max: u32,
     /// The versions of the service's own rules.
     rules: RulesView,
+    /// Messages to people.
+    messages: ReadyMessages,
 }
 
 /// Ready: changes can be taken. 503 from the moment it is told to stop, while the disk is full, and while
@@ -56,6 +75,7 @@ async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, 
     if let Some(refusal) = site.is_draining().then_some(Rejected::Stopping).or(status.refusal()) {
         return Err(refusal.into());
     }
+    let (waiting, oldest_ms) = messages::lateness(&site);
     Ok(ok(Ready {
         position: status.position,
         waiting: status.waiting,
@@ -64,6 +84,7 @@ async fn show_ready(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, 
         writes_in_flight: site.shed.in_flight(),
         writes_max: site.shed.limit(),
         rules: RulesView { counts: status.rules, knows: status.rules_known },
+        messages: ReadyMessages { waiting, oldest_ms, late: messages::is_late(oldest_ms) },
     }))
 }
 

@@ -153,6 +153,16 @@ impl Words {
         self.with(key, Some(&args))
     }
 
+    /// The message `key` with texts by their names.
+    #[must_use]
+    pub fn texts(&self, key: &str, texts: &[(&str, &str)]) -> String {
+        let mut args = FluentArgs::new();
+        for (name, text) in texts {
+            args.set((*name).to_owned(), (*text).to_owned());
+        }
+        self.with(key, Some(&args))
+    }
+
     fn with(&self, key: &str, args: Option<&FluentArgs<'_>>) -> String {
         let bundle = &BUNDLES[usize::from(self.lang == Language::English)];
         let Some(pattern) = bundle.get_message(key).and_then(|message| message.value()) else {

@@ -5,34 +5,40 @@ use std::sync::Arc;
 use jari_core::{Time, limits};
 use jari_journal::{FaultyDisk, FaultyStream, FileOptions, ReplicatedJournal, ReplicatedOptions};
 use jari_node::{Engine, EngineOptions};
-use jari_web::effects;
+use jari_web::{SiteOptions, effects};
 use serde_json::json;
 
 use crate::harness::{START, TestSite, problem};
+use crate::messages;
 
 /// A site of a cluster whose builds know rules up to `knows`.
 async fn site(stream: &FaultyStream, node: u16, knows: u32) -> TestSite {
+    site_with(stream, node, knows, |_| {}).await
+}
+
+/// The same, with settings.
+pub async fn site_with(
+    stream: &FaultyStream,
+    node: u16,
+    knows: u32,
+    change: impl FnOnce(&mut SiteOptions),
+) -> TestSite {
     let disk = Arc::new(FaultyDisk::new(u64::from(node)));
     let replicated = ReplicatedOptions { life: u64::from(node), tries_max: 3 };
     let files = FileOptions::new("/journal");
     let (journal, _) = ReplicatedJournal::open_on(disk, stream.clone(), files, replicated).unwrap();
     let options = EngineOptions { node, life: u32::from(node), knows, ..EngineOptions::default() };
     let (engine, _) = Engine::recover(Box::new(journal), None, options).unwrap();
-    TestSite::on(engine, |_| {}).await
+    TestSite::on(engine, change).await
 }
 
 /// Books a place through `site`, so that a message waits.
 async fn book(site: &TestSite, number: u32, slot: u32) {
-    let citizen = site.citizen(number, "1964-03-07").await;
-    let key = |what: &str| format!("{what}-{number:016}");
-    let held =
-        citizen.keyed(&key("hold")).must_post("/api/v1/holds", &json!({"slot": slot}), 201).await.json();
-    let confirm = format!("/api/v1/bookings/{}/confirm", held["booking"]);
-    citizen.keyed(&key("confirm")).must_post(&confirm, &json!({}), 200).await;
+    messages::book(&site.citizen(number, "1964-03-07").await, slot).await;
 }
 
 /// Waits until a site has heard of so many effects in all, and how many of them are done.
-async fn hears_of_effects(site: &TestSite, end: u64, first: u64) {
+pub async fn hears_of_effects(site: &TestSite, end: u64, first: u64) {
     let found = site.site.node.find(|state| {
         let effects = &state.data().effects;
         (effects.end() == end && effects.first() == first).then_some(())

@@ -131,11 +131,17 @@ impl TestSite {
 
     /// The newest code sent to a person.
     pub async fn code_for(&self, number: u32) -> String {
-        let outbox = self.nobody().get(&format!("/api/v1/demo/outbox?to={}", telephone(number))).await.json();
-        let messages = outbox.as_array().unwrap();
-        let text = messages.iter().find(|message| message["purpose"] == "code").unwrap()["text"].to_string();
+        let text = self.text_for(number).await;
         let digits = text.split(|character: char| !character.is_ascii_digit()).find(|run| run.len() == 6);
         digits.unwrap().to_owned()
+    }
+
+    /// The newest message with a code that was sent to a person.
+    pub async fn text_for(&self, number: u32) -> String {
+        let outbox = self.nobody().get(&format!("/api/v1/demo/outbox?to={}", telephone(number))).await.json();
+        let messages = outbox.as_array().unwrap();
+        let code = messages.iter().find(|message| message["purpose"] == "code").unwrap();
+        code["text"].as_str().unwrap().to_owned()
     }
 
     /// A campaign without a room, one clinic, one slot of `capacity` in two days.

@@ -6,10 +6,13 @@ mod booking;
 mod cluster;
 mod harness;
 mod identity;
+mod messages;
 mod operator;
 mod pages_browser;
 mod pages_operator;
 mod pages_path;
+#[path = "../../../messenger/tests/receivers/mod.rs"]
+mod receivers;
 mod server;
 mod shared;
 mod table;

@@ -118,3 +118,17 @@ fn nothing_signed_before_a_restore_counts_and_no_booking_code_comes_twice() {
     assert_eq!(first.contact_key_of(1), again.contact_key_of(1), "contacts can still be opened");
     assert_eq!(KeyRing::parse(&format!("{OLD} retired 7")).err(), Some(KeyFileError::Retired));
 }
+
+#[test]
+fn an_installation_keeps_its_name_through_rotations_and_gets_another_with_a_restore() {
+    let first = KeyRing::parse(OLD).unwrap();
+    let rotated = first.with(2, [9; 32], Date(18_900)).unwrap();
+    let restored = rotated.restored(7, 3, [11; 32], Date(18_901)).unwrap();
+    let again = restored.with(4, [13; 32], Date(18_902)).unwrap();
+    assert_eq!(first.installation(), rotated.installation());
+    assert_ne!(rotated.installation(), restored.installation());
+    assert_eq!(restored.installation(), again.installation());
+    assert_ne!(first.installation(), KeyRing::parse(NEW).unwrap().installation());
+    // It is shown to receivers: it must not change with a build.
+    assert_eq!(format!("{:016x}", first.installation()), "9d0ed5181c6b52cb");
+}

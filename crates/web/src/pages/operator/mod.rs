@@ -17,6 +17,7 @@ use crate::actions::operator::{self, SignIn};
 use crate::actions::{campaigns, waiting};
 
 mod deeds;
+mod messages;
 mod subjects;
 
 pub use deeds::{do_campaign, do_room};
@@ -37,10 +38,10 @@ pub struct SignInForm {
 ///
 /// A passing problem of ours.
 pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
-    if caller.staff().is_err() {
+    let Ok(staff) = caller.staff() else {
         let page = views::SignIn { f: caller.frame()?, name: String::new(), problem: None };
         return caller.page(&page, StatusCode::OK);
-    }
+    };
     let rooms = waiting::rooms(&caller.site);
     let campaigns = campaigns::campaigns(&caller.site);
     let page = views::Overview {
@@ -48,6 +49,7 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
         now: subjects::now(&caller),
         rooms: rooms.iter().map(|room| subjects::room(&caller, room)).collect(),
         campaigns: campaigns.iter().map(|campaign| subjects::campaign(&caller, campaign)).collect(),
+        messages: messages::shown(&caller.site, &staff),
     };
     caller.page(&page, StatusCode::OK)
 }

@@ -29,6 +29,38 @@ pub struct Overview {
     pub rooms: Vec<Subject>,
     /// Campaigns.
     pub campaigns: Vec<Subject>,
+    /// Messages to people.
+    pub messages: Messages,
+}
+
+/// Messages to people: how many, and those that failed.
+#[derive(Debug)]
+pub struct Messages {
+    /// There is something that carries them.
+    pub carried: bool,
+    /// The oldest waits for more than a minute.
+    pub late: bool,
+    /// Live figures.
+    pub figures: Vec<Figure>,
+    /// Those that wait after a failure, then those that were given up.
+    pub rows: Vec<MessageRow>,
+}
+
+/// A message that failed.
+#[derive(Debug)]
+pub struct MessageRow {
+    /// What it is for: a message's key.
+    pub purpose: &'static str,
+    /// The booking's code.
+    pub booking: String,
+    /// The last two digits of the number.
+    pub to: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What happened.
+    pub said: String,
+    /// Seconds until it is tried again; none where it was given up.
+    pub again_s: Option<String>,
 }
 
 /// One room or campaign, its figures and what can be done.
