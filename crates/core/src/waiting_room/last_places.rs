@@ -2,12 +2,13 @@
 //! where fewer places are left than the pace would fill in twenty seconds.
 //!
 //! While there is enough for everybody, the share that comes is learnt over five minutes,
-//! and those called in the last 35 s are waited for. For the last places that is too slow:
-//! if those who are next in line have gone without a word, each call of ten finds nobody,
-//! takes 35 s to be given up, and changes next to nothing about a share that thousands made
-//! before. Places then stay free with hundreds in line.
+//! those called in the last 35 s are waited for, and whoever is inside may take a place. For
+//! the last places that is too slow. If those who are next in line have gone without a word,
+//! each call of ten finds nobody, takes 35 s to be given up, and changes next to nothing about
+//! a share that thousands made before; and places that are given back wait until the passes
+//! end of those who found nothing. Either way they stay free with hundreds in line.
 //!
-//! **Here** silence counts as it lasts, and arrivals count at once:
+//! **At the door** silence counts as it lasts, and arrivals count at once:
 //! - Of those called, fewer and fewer are still expected: all of them for 5 s, none after
 //!   30 s, in a straight line between, as if they came at any time with the same chance.
 //!   Nobody loses a turn by that: whoever was called may enter later.
@@ -21,6 +22,11 @@
 //!
 //! While the door is shut, people come and cannot enter: no time passes for those called.
 //!
+//! **Inside** a pass lasts for as long as somebody slow may need, and whoever finds nothing
+//! often stays until it ends. Of those without a place, the entries of the last minute are
+//! taken to look for one, fewer and fewer of those before, and none that is three minutes old.
+//! Whoever takes longer may find that others were faster; so they may at any other time.
+//!
 //! It must never change what rules 1 and 2 decide, nor use a fraction that two machines
 //! could round differently. Start reading at [`Controller::believed`].
 
@@ -32,6 +38,11 @@ const WHOLE_MS: u64 = 5_000;
 /// None of them is expected after so long: a look at the document, and some time to get to
 /// the button.
 const GONE_MS: u64 = 30_000;
+/// Everybody who entered within this is taken to look for a place.
+const LOOKING_MS: u64 = 60_000;
+/// Nobody is who entered longer ago: the last places are a short list.
+const LOOKED_MS: u64 = 180_000;
+const TEN_S_MS: u64 = 10_000;
 /// The lowest share believed: one in sixteen.
 const SHARE_MIN_PERMILLE: u64 = 62;
 
@@ -58,6 +69,19 @@ impl Controller {
         Belief { share_permille, expected: expected_milli * (ENTRY / 1_000) }
     }
 
+    /// How many of those inside may still be looking for a place, as credit.
+    pub(super) fn entered_lately(&self) -> u64 {
+        let now = self.accrued_until.0 / TEN_S_MS;
+        let mut looking_permille = 0;
+        for (age, entries) in
+            (now.saturating_sub(self.newest_ten_s)..).zip(self.entries_by_ten_s.iter().rev())
+        {
+            let still = 1_000 - fallen_permille(age * TEN_S_MS, LOOKING_MS, LOOKED_MS);
+            looking_permille += u64::from(*entries) * still;
+        }
+        looking_permille * (ENTRY / 1_000)
+    }
+
     /// The share that comes, of the latest calls, with `wanted` imagined ones.
     fn share_of_the_latest(&self, wanted: u64) -> u64 {
         let (mut called, mut entered, mut had_time_milli) = (0, 0, 0);
@@ -79,8 +103,17 @@ impl Controller {
     fn gone_permille(&self, called_at: Time) -> u64 {
         let now = self.accrued_until;
         let open_ms = now.since_ms(called_at).min(now.since_ms(self.shut_at));
-        open_ms.clamp(WHOLE_MS, GONE_MS).saturating_sub(WHOLE_MS) * 1_000 / (GONE_MS - WHOLE_MS)
+        fallen_permille(open_ms, WHOLE_MS, GONE_MS)
     }
+}
+
+/// How far a straight line has fallen at `ms` that is whole until `whole_ms` and nothing from
+/// `nothing_ms` on.
+const fn fallen_permille(ms: u64, whole_ms: u64, nothing_ms: u64) -> u64 {
+    if ms >= nothing_ms {
+        return 1_000;
+    }
+    ms.saturating_sub(whole_ms) * 1_000 / (nothing_ms - whole_ms)
 }
 
 #[cfg(test)]

@@ -294,7 +294,9 @@ fn call(room: &mut Room, places: Option<Places>) {
     let Belief { share_permille, expected } =
         if is_scarce { controller.believed(seekers_max) } else { controller.learnt() };
     let with_a_place = places.map_or(0, |places| u64::from(places.held) * ENTRY);
-    let seekers = seekers_max.saturating_sub(inside.saturating_sub(with_a_place));
+    let looking = inside.saturating_sub(with_a_place);
+    let looking = if is_scarce { looking.min(controller.entered_lately()) } else { looking };
+    let seekers = seekers_max.saturating_sub(looking);
     let most = credit.min(door.saturating_sub(expected)).min(free_inside.saturating_sub(expected));
     let allowance = most.min(seekers.saturating_sub(expected));
     let price = share_permille * (ENTRY / 1_000);

@@ -34,6 +34,8 @@ struct Line {
     last: u32,
     /// How many have gone then.
     gone: u32,
+    /// How many come in before those, sit there, and book nothing.
+    sits: u32,
     pressing: Pressing,
     pace: Pace,
 }
@@ -42,7 +44,7 @@ impl Default for Line {
     fn default() -> Self {
         let pace =
             Pace { entries_per_minute_max: 600, passes_max: 1_000, pass_ttl_ms: 600_000, ..default_pace() };
-        Line { rules: 3, places: 200, last: 5, gone: 700, pressing: Pressing::AtOnce, pace }
+        Line { rules: 3, places: 200, last: 5, gone: 700, sits: 0, pressing: Pressing::AtOnce, pace }
     }
 }
 
@@ -79,8 +81,13 @@ struct Run {
 impl Line {
     /// Of ten people seven come, as long as the line is not silent.
     fn comes(&self, position: u32) -> bool {
-        let from = self.silent_from();
-        !(from..from + self.gone).contains(&position) && position % 10 < 7
+        let gone_from = self.silent_from() + self.sits;
+        let has_gone = (gone_from..gone_from + self.gone).contains(&position);
+        !has_gone && (self.only_sits(position) || position % 10 < 7)
+    }
+
+    fn only_sits(&self, position: u32) -> bool {
+        (self.silent_from()..self.silent_from() + self.sits).contains(&position)
     }
 
     /// The first position that has gone: those before it take all places but the last.
@@ -144,6 +151,7 @@ impl Run {
             Plan::Confirm(booking) => Body::Confirm { booking, person },
         };
         match (plan, send(&mut self.state, now, body)) {
+            (Plan::Enter, Outcome::Entered { .. }) if self.line.only_sits(serial) => {}
             (Plan::Enter, Outcome::Entered { .. }) => {
                 let thinks_ms = 5_000 + self.exponential_ms(15_000);
                 self.plan(thinks_ms, serial, Plan::Hold);
@@ -250,6 +258,16 @@ fn who_is_there_takes_the_last_places_as_before() {
             assert!(now.in_vain <= before.in_vain + 6, "{now:?}, before {before:?}");
         }
     }
+}
+
+#[test]
+fn people_who_sit_inside_without_booking_keep_the_last_places_from_nobody_for_long() {
+    let line = Line { sits: 12, gone: 0, ..Line::default() };
+    let (before, now) = (Line { rules: 2, ..line }.run(), line.run());
+    assert!(before.until_booked_ms > 600_000, "until their passes end: {before:?}");
+    assert!(now.until_booked_ms < 240_000, "{now:?}");
+    // Not those who may still be looking: as many as there are places, and a few more, at a time.
+    assert!(now.in_vain <= 2 * wanted(line.last), "{now:?}");
 }
 
 #[test]
