@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 1 | everything before there were versions |
 //! | 2 | [`Body::TakeLease`]: effects are performed by one node at a time; [`Body::Checkpoint`]: nodes compare their states |
+//! | 3 | the last places are called for by what the latest calls came to |
 //!
 //! A state begins with version 1, whichever build makes it, and a journaled
 //! [`Body::Upgrade`] makes the next version count from the next command on. So a journal
@@ -20,8 +21,10 @@ use crate::state::{Data, EventKind, State};
 pub const RULES_FIRST: u32 = 1;
 /// The version that brought leases and checkpoints.
 pub const RULES_LEASES: u32 = 2;
+/// The version that brought a sharper eye for silence where the last places are called for.
+pub const RULES_LAST_PLACES: u32 = 3;
 /// The newest version of the rules that this build knows.
-pub const RULES_NEWEST: u32 = 2;
+pub const RULES_NEWEST: u32 = 3;
 
 impl Body {
     /// The first version of the rules under which this may be written into a journal. A

@@ -167,10 +167,10 @@ impl State {
         }
         self.data.time = at;
         booking::advance(&mut self.data, &mut self.index, at);
-        let mut events = Vec::new();
+        let (mut events, rules) = (Vec::new(), self.data.rules);
         for (id, room) in &mut self.data.rooms {
             let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
-            let places = campaign.map(|campaign| Places::of(campaign, at));
+            let places = campaign.map(|campaign| Places::of(campaign, rules, at));
             events.extend(waiting_room::advance(room, places, at).map(|event| (*id, event)));
         }
         for (id, (kind, value)) in events {

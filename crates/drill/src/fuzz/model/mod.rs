@@ -212,13 +212,13 @@ impl Model {
         }
     }
 
-    /// There are two versions of the rules so far.
+    /// There are three versions of the rules so far.
     fn upgrade(&mut self, rules: u32) -> Verdict {
-        if rules != 2 || self.upgrades != 0 {
+        if rules != self.upgrades + 2 || rules > 3 {
             return no(Reason::RulesUnknown);
         }
-        self.upgrades = 1;
-        self.publish(EventKind::RulesUpgraded, 0, 2, "");
+        self.upgrades += 1;
+        self.publish(EventKind::RulesUpgraded, 0, u64::from(rules), "");
         Ok(Outcome::Done)
     }
 
