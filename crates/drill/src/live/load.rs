@@ -119,6 +119,25 @@ impl LoadOutcome {
         self.booked as f64 / self.lasted_s.max(0.001)
     }
 
+    /// The same load once more.
+    pub fn add(&mut self, more: LoadOutcome) {
+        self.offered += more.offered;
+        self.booked += more.booked;
+        self.not_offered += more.not_offered;
+        self.kept_out += more.kept_out;
+        for (word, count) in more.answers {
+            *self.answers.entry(word).or_default() += count;
+        }
+        for (mine, other) in
+            [(&mut self.served, &more.served), (&mut self.refused, &more.refused), (&mut self.lag, &more.lag)]
+        {
+            // They have the same bounds.
+            *mine += other;
+        }
+        self.lasted_s += more.lasted_s;
+        self.booked_by_second.extend(more.booked_by_second);
+    }
+
     fn new(load: &Load) -> Self {
         Self {
             offered: 0,

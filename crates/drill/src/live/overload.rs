@@ -16,10 +16,11 @@ use super::{
     stage::{Desk, NewCampaign},
 };
 
-/// Visits at any time that are tried to find the best.
+/// Visits at any time that are tried to find the best: each once on the way up and once down.
 const CLOSED_VISITS: [usize; 5] = [16, 32, 64, 128, 256];
-/// Loads that carry as much as this part of the best are as good: the rest is noise.
-const AS_GOOD: f64 = 0.95;
+/// Loads that carry as much as this part of the best are as good: the same load differs by as much
+/// from one time to the next.
+const AS_GOOD: f64 = 0.9;
 /// Times its best that is offered.
 pub const TIMES: f64 = 10.0;
 /// People wait no longer: they leave before their system's own second attempt to connect, which
@@ -53,7 +54,7 @@ pub struct OverloadOptions {
     pub campaign: u32,
     /// Its clinics, with places for everyone.
     pub desks: Vec<Desk>,
-    /// For each number of visits tried.
+    /// For each number of visits tried, each of the two times.
     pub capacity_s: f64,
     /// For the overload.
     pub overload_s: f64,
@@ -139,6 +140,9 @@ pub fn measure(options: &OverloadOptions, visitors: Vec<Visitor>) -> io::Result<
     let mut tried = Vec::new();
     for visits in CLOSED_VISITS {
         tried.push((visits, run(Offer::Closed { visits }, options.capacity_s)?));
+    }
+    for (visits, outcome) in tried.iter_mut().rev() {
+        outcome.add(run(Offer::Closed { visits: *visits }, options.capacity_s)?);
     }
     let rates = tried.iter().map(|(_, outcome)| outcome.booked_per_s()).enumerate();
     let Some((best_at, best)) = rates.max_by(|one, other| one.1.total_cmp(&other.1)) else { return Ok(None) };
