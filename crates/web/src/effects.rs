@@ -187,6 +187,8 @@ impl Round<'_> {
             } else {
                 let landed = carry(Arc::clone(site), number, effect, carrier).await;
                 self.settle(landed);
+                // A batch at once would keep everybody else waiting.
+                tokio::task::yield_now().await;
             }
         }
         // What is under way ends the call by itself; what was performed at once must not go on for ever.
