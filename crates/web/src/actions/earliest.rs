@@ -32,10 +32,13 @@ pub struct FreeTime {
 /// the one that came first into the directory.
 pub(crate) type Order = Arc<[(Box<str>, DeskId)]>;
 
+/// A campaign and the name of a region in it.
+type RegionOf = (CampaignId, Box<str>);
+
 /// Orders of regions: as many as the directory has regions, since no other is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
-    kept: ArcSwap<BTreeMap<(CampaignId, Box<str>), (Time, Order)>>,
+    kept: ArcSwap<BTreeMap<RegionOf, (Time, Order)>>,
     /// Held by the one request that works one out.
     ordering: Mutex<()>,
 }

@@ -174,7 +174,12 @@ impl Chooser<'_> {
             FreeAt { text: words.when(at), machine: words.machine(at) }
         });
         let address = &clinic.address;
-        let line = if names_district { format!("{} · {address}", clinic.district) } else { address.clone() };
+        // Most addresses name their district themselves.
+        let is_said = clinic.district.split(' ').next().is_some_and(|name| address.contains(name));
+        let line = match names_district && !is_said {
+            true => format!("{} · {address}", clinic.district),
+            false => address.clone(),
+        };
         Choice {
             href: format!(
                 "/book/{}/desks/{}?{}",

@@ -25,7 +25,7 @@ pub(super) fn note(caller: &Caller, campaign: u32) -> Result<Option<Eligible>, P
     let found = eligibility::eligibility(&caller.site, CampaignId(campaign), session.birth)?;
     let later = matches!(found, Eligibility::From { .. });
     let is_birth = matches!(found, Eligibility::BirthOutside { .. });
-    let correct = is_birth.then(|| format!("/identify?next={}", encode_query(&caller.path)));
+    let correct = is_birth.then(|| format!("/identify?again=true&next={}", encode_query(&caller.path)));
     Ok(told(&caller.words, found, session.birth).map(|(title, text)| Eligible {
         title,
         text,
@@ -97,7 +97,7 @@ mod tests {
         let fours = Eligibility::From { at: OPENS, digits: 1 << 4 | 1 << 9 };
         assert_eq!(
             said(Language::English, fours),
-            "You may book from Mon 19 July 2021, 20:00 KST on. That is the day of those whose day of birth \
+            "You may book from Mon 19 July 2021, 20:00 KST. That is the day of those whose day of birth \
              ends in 4 or 9. Yours ends in 4."
         );
         assert_eq!(

@@ -140,7 +140,10 @@ fn way_on(caller: &Caller, path: &str, problem: &Problem) -> Way {
             way("safe-nothing", "next-identify", "/identify")
         }
         "staff_only" | "staff_session_expired" => way("safe-nothing", "next-operator", "/operator"),
-        "not_eligible" => way("safe-nothing", "next-identify", "/identify"),
+        "not_eligible" => {
+            let next = respond::encode_query(&format!("/book/{id}"));
+            way("safe-nothing", "next-identify", &format!("/identify?again=true&next={next}"))
+        }
         "already_booked" | "pass_spent" => way("safe-bookings", "next-bookings", "/bookings"),
         "pass_required" | "pass_ended" | "pass_expired" => match campaign_room() {
             Some(room) => way("safe-number", "next-room", &format!("/rooms/{room}")),

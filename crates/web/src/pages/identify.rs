@@ -18,6 +18,8 @@ use crate::site::Site;
 #[serde(default)]
 pub struct NextQuery {
     next: String,
+    /// Whether who they are is to be said once more.
+    again: bool,
 }
 
 /// The identity form as it was sent. It is only ever shown to whoever sent it.
@@ -49,7 +51,8 @@ pub struct CodeForm {
 ///
 /// A passing problem of ours.
 pub async fn get_identify(caller: Caller, Query(query): Query<NextQuery>) -> Result<Response, Failed> {
-    if caller.session().is_some() && !query.next.is_empty() {
+    // Whoever corrects what they said gets the form, though they are signed in.
+    if caller.session().is_some() && !query.next.is_empty() && !query.again {
         return Ok(see_other(local_path(&query.next)));
     }
     let form = IdentityForm { next: query.next, ..IdentityForm::default() };

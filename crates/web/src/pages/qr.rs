@@ -44,8 +44,8 @@ mod tests {
             let (y, rest) = rest.split_once('h').unwrap();
             let length: usize = rest.split('v').next().unwrap().parse().unwrap();
             let (x, y): (usize, usize) = (x.parse().unwrap(), y.parse().unwrap());
-            for column in x..x + length {
-                assert!(!std::mem::replace(&mut dark[y][column], true), "no module is drawn twice");
+            for module in &mut dark[y][x..x + length] {
+                assert!(!std::mem::replace(module, true), "no module is drawn twice");
             }
         }
         dark

@@ -84,7 +84,7 @@ async fn pages_say_from_when_before_anyone_chooses_and_where_a_hold_is_refused()
     browser.open("/book/1").await;
     // Born on 7 March: the second day.
     identify(&site, &mut browser, 1).await;
-    let opens = "You may book from Fri 16 July 2021, 19:00 KST on.";
+    let opens = "You may book from Fri 16 July 2021, 19:00 KST.";
     let whose = "That is the day of those whose day of birth ends in 5, 6, 7, 8 or 9. Yours ends in 7.";
     browser.open("/book/1").await.says(opens).says(whose);
     browser.follow("region=").await.says(opens);
@@ -112,7 +112,7 @@ async fn whoever_was_born_outside_is_told_the_limits_and_can_correct_what_they_w
     identify(&site, &mut browser, 1).await;
     let born = "This booking is for people born from 1 January 1950 to 31 December 1954.";
     browser.open("/book/1").await.says(born).says("You told us 7 March 1964");
-    browser.follow("/identify?next=").await.says("Who are you?");
+    browser.follow("/identify?again=true").await.says("Who are you?").says("value=\"/book/1\"");
     browser.open("/book/1/desks/0").await.submit("/hold", &[]).await.says(born);
-    browser.follow("/identify").await.says("Who are you?");
+    browser.follow("/identify?again=true").await.says("Who are you?").says("value=\"/book/1\"");
 }
