@@ -122,8 +122,10 @@ fn show(
 ) -> Result<Response, Failed> {
     let mark = |fits: bool, key: &'static str| (!fits).then_some(key);
     let next = encode_query(local_path(&form.next));
+    // Whoever is signed in and sees the form corrects what they said, in the other language too.
+    let again = if caller.session().is_some() { "again=true&" } else { "" };
     let page = views::Identify {
-        f: caller.frame_at(&format!("/identify?next={next}"))?,
+        f: caller.frame_at(&format!("/identify?{again}next={next}"))?,
         next: local_path(&form.next).to_owned(),
         name: form.name,
         year: form.year,

@@ -114,5 +114,7 @@ async fn whoever_was_born_outside_is_told_the_limits_and_can_correct_what_they_w
     browser.open("/book/1").await.says(born).says("You told us 7 March 1964");
     browser.follow("/identify?again=true").await.says("Who are you?").says("value=\"/book/1\"");
     browser.open("/book/1/desks/0").await.submit("/hold", &[]).await.says(born);
-    browser.follow("/identify?again=true").await.says("Who are you?").says("value=\"/book/1\"");
+    // Its first link is the other language's, of the page that it leads to.
+    browser.follow("/identify?again=true").await.says("name=\"next\" value=\"/book/1\"");
+    browser.follow("lang=en").await.says("Who are you?").says("name=\"next\" value=\"/book/1\"");
 }
