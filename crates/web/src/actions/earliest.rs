@@ -2,7 +2,7 @@
 //!
 //! A region's clinics are put in order at most once a second, whoever asks and however many;
 //! what is shown of a clinic is read live. It must never hold the state's lock for longer than
-//! one district takes. Start reading at [`order`].
+//! one district takes. Start reading at `order`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, TryLockError};
