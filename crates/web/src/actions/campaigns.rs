@@ -7,6 +7,7 @@ use jari_core::{Reason, Refusal, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::eligibility::digits_of;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -228,7 +229,7 @@ fn window_view(window: &Window) -> WindowView {
     WindowView {
         opens_at_ms: window.opens_at.0,
         closes_at_ms: window.closes_at.0,
-        digits: (0..10).filter(|digit| window.digits >> digit & 1 == 1).collect(),
+        digits: digits_of(window.digits),
         share_ppm: window.share_ppm,
     }
 }

@@ -4,10 +4,12 @@
 mod abuse;
 mod booking;
 mod cluster;
+mod eligibility;
 mod harness;
 mod identity;
 mod messages;
 mod operator;
+mod pages_booking;
 mod pages_browser;
 mod pages_operator;
 mod pages_path;
