@@ -11,7 +11,7 @@ use jari_core::ids::{BookingId, CommandId};
 use jari_core::{Body, Command, Outcome, Reason, Time};
 use jari_node::Duty;
 
-use crate::actions::booking::{BookingView, view};
+use crate::actions::booking::{BookingStatus, BookingView, view};
 use crate::actions::{identity, submit_plain};
 use crate::language::Language;
 use crate::outbox::{Draft, Purpose};
@@ -82,6 +82,10 @@ async fn send(site: &Site, number: u64, effect: &Effect) -> Result<(), Problem> 
     let Some(booking) = find(site, effect.booking) else {
         return Ok(());
     };
+    // What became of it since the reminder was pushed was told in a message of its own.
+    if effect.kind == EffectKind::Reminder && !is_ahead(&booking, site.node.now()) {
+        return Ok(());
+    }
     let (purpose, text) = render(effect.kind, &booking, contact.language);
     let at = site.node.now();
     site.outbox.push(Draft { at, to: contact.telephone, purpose, text, effect: Some(number) });
@@ -93,6 +97,11 @@ fn find(site: &Site, id: BookingId) -> Option<BookingView> {
         let booking = state.data().bookings.get(u64::from(id.0))?;
         view(site, state.data(), id, booking)
     })
+}
+
+/// Whether the appointment is still to come.
+fn is_ahead(booking: &BookingView, now: Time) -> bool {
+    booking.status == BookingStatus::Booked && booking.slot.starts_at_ms > now.0
 }
 
 fn render(kind: EffectKind, booking: &BookingView, language: Language) -> (Purpose, String) {
@@ -116,6 +125,12 @@ fn render(kind: EffectKind, booking: &BookingView, language: Language) -> (Purpo
         }
         (EffectKind::BookingRescheduled, Language::English) => {
             (Purpose::Moved, format!("[Jari] Moved to {when}, {place}. Code {code}"))
+        }
+        (EffectKind::Reminder, Language::Korean) => {
+            (Purpose::Reminder, format!("[자리] 예약 안내: {when} {place}. 예약번호 {code}"))
+        }
+        (EffectKind::Reminder, Language::English) => {
+            (Purpose::Reminder, format!("[Jari] Your appointment: {when}, {place}. Code {code}"))
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Purpose {
     Cancelled,
     /// A booking was moved.
     Moved,
+    /// An appointment is near.
+    Reminder,
 }
 
 /// A message that was sent.
