@@ -124,6 +124,10 @@ fn slot_supply(data: &mut Data) -> &mut Supply {
 
 /// Damage by the invariant that finds it first.
 fn damages() -> Vec<(u8, Damage)> {
+    [damages_of_bookings(), damages_of_rooms()].concat()
+}
+
+fn damages_of_bookings() -> Vec<(u8, Damage)> {
     vec![
         (1, |data| slot_supply(data).withdrawn = 2),
         (1, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().supply.capacity = 1),
@@ -174,6 +178,11 @@ fn damages() -> Vec<(u8, Damage)> {
             data.reminded.due = data.time.plus_ms(1);
         }),
         (17, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().config.reminder_ms = 600_000),
+    ]
+}
+
+fn damages_of_rooms() -> Vec<(u8, Damage)> {
+    vec![
         (20, |data| data.rooms.get_mut(&ROOM).unwrap().called = 2),
         (21, |data| {
             let inside = &mut data.rooms.get_mut(&ROOM).unwrap().inside;

@@ -149,10 +149,11 @@ pub fn campaign_config(number: u32, reminder_ms: u32, random: &mut Random) -> Ca
     }
 }
 
-/// A slot that begins during the run, or on one of the days after it.
+/// A slot that begins during the run, an hour or two after it, or on one of the days after.
 pub fn slot_spec(random: &mut Random) -> SlotSpec {
-    let begins = match random.below(5) {
+    let begins = match random.below(6) {
         0 => 15_000 + u64::from(random.below(60_000)),
+        5 => 3_600_000 * u64::from(1 + random.below(2)),
         day => u64::from(day) * DAY_MS + u64::from(random.below(3)) * 3_600_000,
     };
     SlotSpec {

@@ -139,10 +139,12 @@ pub(super) fn version_of(data: &Data) -> u8 {
 }
 
 fn version_for(rules: u32) -> u8 {
-    match rules {
-        ..RULES_LEASES => 1,
-        ..RULES_REMINDERS => LEASES,
-        _ => REMINDERS,
+    if rules < RULES_LEASES {
+        1
+    } else if rules < RULES_REMINDERS {
+        LEASES
+    } else {
+        REMINDERS
     }
 }
 
