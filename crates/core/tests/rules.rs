@@ -145,6 +145,7 @@ fn campaign() -> Campaign {
         windows: Vec::new(),
         hold_ms: 60_000,
         utc_offset_min: 0,
+        reminder_ms: 0,
     };
     let by_vaccine = vec![Supply::default()];
     Campaign {

@@ -82,6 +82,7 @@ fn load(target: SocketAddr, offer: Offer, duration_ms: u64) -> Load {
     Load {
         target,
         offer,
+        run_in: Duration::ZERO,
         duration: Duration::from_millis(duration_ms),
         connections: 64,
         patience: LONG,

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jari_core::effect::Effect;
+use jari_core::effect::{Effect, EffectKind};
 use jari_core::ids::{BookingId, CommandId};
 use jari_core::{Body, Command, Outcome, Reason, Time, limits};
 use jari_messenger::{Fault, Letter, Next};
@@ -18,7 +18,7 @@ use jari_node::Duty;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::actions::booking::{BookingView, view};
+use crate::actions::booking::{BookingStatus, BookingView, view};
 use crate::actions::{identity, submit_plain};
 use crate::messages::ledger::Waiting;
 use crate::messages::{last_two, purpose_of, render};
@@ -262,6 +262,11 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
     let Some(booking) = find(site, effect.booking) else {
         return Became::Nobody;
     };
+    // What became of it since the reminder was pushed was told in a message of its own.
+    let is_reminder = effect.kind == EffectKind::Reminder;
+    if is_reminder && !is_ahead(&booking, site.node.now()) {
+        return Became::Nobody;
+    }
     let purpose = purpose_of(effect.kind);
     let text = render::booking(effect.kind, &booking, contact.language);
     let to = contact.telephone;
@@ -273,7 +278,8 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
             language: contact.language.tag(),
             subject: render::subject(contact.language),
             text: text.clone(),
-            expires_at_ms: None,
+            // Nobody is to be reminded of what has begun.
+            expires_at_ms: is_reminder.then_some(booking.slot.starts_at_ms),
         };
         if let Err(fault) = messenger.carry(carrier, &letter, site.node.now().0).await {
             return Became::Failed(fault, last_two(&to));
@@ -291,6 +297,11 @@ fn find(site: &Site, id: BookingId) -> Option<BookingView> {
         let booking = state.data().bookings.get(u64::from(id.0))?;
         view(site, state.data(), id, booking)
     })
+}
+
+/// Whether the appointment is still to come.
+fn is_ahead(booking: &BookingView, now: Time) -> bool {
+    booking.status == BookingStatus::Booked && booking.slot.starts_at_ms > now.0
 }
 
 /// `YYYY-MM-DD HH:MM` by the place's clock.

@@ -138,6 +138,7 @@ fn create_campaign_for(state: &mut State, now: Time, quota: u32) {
         }],
         hold_ms: 60_000,
         utc_offset_min: 540,
+        reminder_ms: 0,
     };
     done(state, now, Body::CreateCampaign { campaign: CAMPAIGN, config: Box::new(config) });
     let clinic = ClinicConfig {

@@ -61,7 +61,7 @@ fn reason(random: &mut Random) -> Box<str> {
 impl Workload {
     /// The workload of a seed.
     pub fn draw(plan: &Plan, random: &mut Random) -> Workload {
-        let country = Country::draw(plan.people, random);
+        let country = Country::draw(plan.people, !plan.old_builds, random);
         let slots = country.slots;
         Workload {
             country,
@@ -339,6 +339,12 @@ fn rubbish(random: &mut Random) -> Body {
         }
         12 if random.chance(0.2) => Body::CloseRoom { room, reason },
         13 if random.chance(0.2) => Body::CloseCampaign { campaign, reason },
+        14 => {
+            // One that exists, or whose reminders older rules do not know, or do not fit.
+            let reminder_ms = [600_000, 599_999, absurd][random.below(3) as usize];
+            let config = Box::new(country::campaign_config(1, reminder_ms, random));
+            Body::CreateCampaign { campaign: CampaignId(1 + random.below(3)), config }
+        }
         _ => Body::ScheduleRoom { room, opens_at: Time(START_MS + u64::from(absurd)), reason },
     }
 }
