@@ -171,16 +171,17 @@ impl Round<'_> {
     async fn begin(&mut self, at_most: u64) -> u64 {
         let site = self.site;
         let has_messenger = site.messages.messenger.is_some();
-        let now = Instant::now();
         let edges = site.messages.ledger().edges();
         let waiting = site.node.read(|state| Waiting::beyond(edges, &state.data().effects));
-        site.messages.ledger().take_up(waiting, now);
+        site.messages.ledger().take_up(waiting, Instant::now());
         let mut begun = 0;
         while begun < at_most && self.unready.is_none() && site.node.now() < self.until {
             if has_messenger && self.flights.len() >= site.messages.options.in_flight_max {
                 break;
             }
-            let Some((number, effect, carrier)) = site.messages.ledger().begin(now) else { break };
+            // The next message of the same booking is due since the one before it was performed.
+            let next = site.messages.ledger().begin(Instant::now());
+            let Some((number, effect, carrier)) = next else { break };
             begun += 1;
             if has_messenger {
                 self.flights.spawn(carry(Arc::clone(site), number, effect, carrier));
