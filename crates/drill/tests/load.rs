@@ -116,6 +116,24 @@ fn a_visit_has_a_connection_of_its_own_and_gives_its_place_back() {
 }
 
 #[test]
+fn what_comes_before_the_run_in_is_over_is_told_apart_and_a_load_can_be_added_to_another() {
+    let (target, seen) = server(HELD, OK);
+    let run_in = Duration::from_millis(100);
+    let load = Load { run_in, ..load(target, Offer::Closed { visits: 4 }, 150) };
+    let (mut outcome, _) = load::run(&load, visitors(6)).unwrap();
+    let visits = |count: &AtomicU32| u64::from(count.load(Ordering::SeqCst));
+    assert!(!outcome.served.is_empty() && outcome.offered < visits(&seen.connections), "{outcome:?}");
+    assert_eq!(outcome.served.len() + outcome.served_in_run_in.len(), 25 * visits(&seen.connections));
+    assert!((outcome.lasted_s - 0.15).abs() < 1e-9);
+    let (again, _) = load::run(&load, visitors(6)).unwrap();
+    let booked = outcome.booked + again.booked;
+    outcome.add(again);
+    assert_eq!((outcome.booked, outcome.booked_by_second.iter().sum()), (booked, booked));
+    assert_eq!(outcome.served.len() + outcome.served_in_run_in.len(), 25 * visits(&seen.connections));
+    assert!((outcome.lasted_s - 0.3).abs() < 1e-9);
+}
+
+#[test]
 fn whoever_is_told_to_come_back_leaves_and_may_come_again() {
     let (target, seen) = server(BUSY, OK);
     let (outcome, left) =

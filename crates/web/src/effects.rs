@@ -92,7 +92,7 @@ impl Round<'_> {
     async fn run(&mut self) -> Result<(), Problem> {
         let mut begun = 0;
         while self.is_on_duty().await? {
-            begun += self.begin(BATCH - begun.min(BATCH)).await;
+            begun += self.begin(BATCH.saturating_sub(begun)).await;
             if !self.flights.is_empty() {
                 // A look for more, and for the end of the lease, comes in between.
                 let left = Duration::from_millis(self.until.since_ms(self.site.node.now()));

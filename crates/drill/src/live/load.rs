@@ -132,9 +132,12 @@ impl LoadOutcome {
         for (word, count) in more.answers {
             *self.answers.entry(word).or_default() += count;
         }
-        for (mine, other) in
-            [(&mut self.served, &more.served), (&mut self.refused, &more.refused), (&mut self.lag, &more.lag)]
-        {
+        for (mine, other) in [
+            (&mut self.served, &more.served),
+            (&mut self.served_in_run_in, &more.served_in_run_in),
+            (&mut self.refused, &more.refused),
+            (&mut self.lag, &more.lag),
+        ] {
             // They have the same bounds.
             *mine += other;
         }
@@ -240,6 +243,7 @@ impl Crowd<'_> {
         }
     }
 
+    /// What came of the run-in is set aside.
     fn begin_to_count(&mut self, now: Instant) {
         let run_in = std::mem::replace(&mut self.outcome, LoadOutcome::new(self.load));
         self.outcome.served_in_run_in = run_in.served;
