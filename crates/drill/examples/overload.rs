@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
         std::io::stdin().read_line(&mut String::new())?;
     }
     let options =
-        OverloadOptions { target, campaign: CAMPAIGN, desks, capacity_s: 2.0, overload_s: 8.0, seed: SEED };
+        OverloadOptions { target, campaign: CAMPAIGN, desks, capacity_s: 2.0, overload_s: 5.0, seed: SEED };
     let overload = overload::measure(&options, visitors)?.context("nobody came")?;
     for (visits, outcome) in &overload.tried {
         show(&format!("{visits} at any time"), outcome);
@@ -52,9 +52,13 @@ fn main() -> anyhow::Result<()> {
     let first_ms = overload.over.served_in_run_in.value_at_quantile(0.99) as f64 / 1000.0;
     println!("p99 of the first second {first_ms:.1} ms");
     println!("by second {:?}", overload.over.booked_by_second);
-    let (ratio, times, (over_ms, full_ms)) = (overload.ratio(), overload.offered_times(), overload.p99_ms());
-    let full = overload.fullest().0;
-    println!("{ratio:.2} of its best at {times:.1} x, p99 {over_ms:.1} ms against {full_ms:.1} ms at {full}");
+    let (ratio, offered, full) = (overload.ratio(), overload.offered_times(), overload.fullest());
+    println!("{ratio:.2} of its best at {offered:.1} x");
+    for (full_ms, over_ms) in &overload.rounds_ms {
+        println!("p99 {over_ms:.1} ms against {full_ms:.1} ms with {full} at any time");
+    }
+    let (median, least, most) = overload.p99_times();
+    println!("{median:.2} x ({least:.2}-{most:.2})");
     Ok(())
 }
 

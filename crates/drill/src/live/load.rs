@@ -113,7 +113,7 @@ pub struct LoadOutcome {
     pub lag: Histogram<u64>,
     /// How long the load lasted.
     pub lasted_s: f64,
-    /// Bookings acknowledged in each second.
+    /// Bookings acknowledged in each second, the last of which may be a part of one.
     pub booked_by_second: Vec<u64>,
 }
 
@@ -157,7 +157,7 @@ impl LoadOutcome {
             refused: histogram(),
             lag: histogram(),
             lasted_s: load.duration.as_secs_f64(),
-            booked_by_second: vec![0; load.duration.as_secs() as usize + 1],
+            booked_by_second: vec![0; load.duration.as_secs_f64().ceil().max(1.0) as usize],
         }
     }
 }
@@ -432,7 +432,8 @@ impl Crowd<'_> {
                 if now < self.ends {
                     self.outcome.booked += 1;
                     let second = now.saturating_duration_since(self.began).as_secs() as usize;
-                    self.outcome.booked_by_second[second] += 1;
+                    let last = self.outcome.booked_by_second.len() - 1;
+                    self.outcome.booked_by_second[second.min(last)] += 1;
                 }
                 self.ask(number, Step::Cancel);
             }

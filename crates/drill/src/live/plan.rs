@@ -53,7 +53,7 @@ pub struct Plan {
     pub ends_s: f64,
     /// How long a person looks at a page, ms.
     pub thinking_ms: f64,
-    /// Seconds for each try of the capacity, and of the overload.
+    /// Seconds for each try of the capacity, and of the overload in each round: whole ones.
     pub overload_s: (f64, f64),
     /// Connections of the crowd.
     pub connections: usize,
@@ -113,7 +113,7 @@ impl Plan {
             drain_s,
             ends_s: drain_s * 1.5 + 300.0,
             thinking_ms: if tiny { 150.0 } else { 400.0 },
-            overload_s: if tiny { (0.7, 3.0) } else { (2.0, 8.0) },
+            overload_s: if tiny { (0.5, 2.0) } else { (2.0, 5.0) },
             connections: if tiny { 128 } else { 512 },
             request_time_max: Duration::from_secs(4),
             judges_overload: !tiny,

@@ -187,9 +187,7 @@ fn resources(evening: &Evening) -> Vec<Plot> {
 fn overload_plot(evening: &Evening) -> Option<Plot> {
     let overload = evening.overload.as_ref()?;
     let by_second = |booked: &[u64]| {
-        // The last second is a part of one.
-        let whole = booked.len().saturating_sub(1);
-        booked[..whole].iter().enumerate().map(|(second, booked)| (second as f64, *booked as f64)).collect()
+        booked.iter().enumerate().map(|(second, booked)| (second as f64, *booked as f64)).collect()
     };
     let best = overload.best().1.booked_per_s();
     let over: Vec<Point> = by_second(&overload.over.booked_by_second);
@@ -272,7 +270,7 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let Some(overload) = &evening.overload else {
         return;
     };
-    let (over_ms, full_ms) = overload.p99_ms();
+    let (full_ms, over_ms) = overload.p99_ms();
     let per_s =
         |outcome: &LoadOutcome, note: &str| Figure::new(outcome.booked_per_s().round(), "bookings/s", note);
     let note =
@@ -285,10 +283,25 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let note = "Times its best that came, each over a connection of their own";
     add("overload_offered_times", Figure::new(overload.offered_times(), "", note));
     let note = "At any time at its fullest: as good as its best, and hardly anybody kept out";
-    add("full_people_at_once", Figure::count(overload.fullest().0 as u64, "people", note));
-    add("full_p99_ms", Figure::new(full_ms, "ms", "p99 of what was served at its fullest"));
-    let note = "p99 of what was served under overload, from its second second on";
+    add("full_people_at_once", Figure::count(overload.fullest() as u64, "people", note));
+    add(
+        "full_p99_ms",
+        Figure::new(full_ms, "ms", "p99 of what was served at its fullest, in the median round"),
+    );
+    let note = "p99 of what was served under overload, from its second second on, in the median round";
     add("overload_p99_ms", Figure::new(over_ms, "ms", note));
+    let (median, least, most) = overload.p99_times();
+    for (name, times, note) in [
+        (
+            "overload_p99_times",
+            median,
+            "Times the p99 at its fullest that it is under overload: the median round",
+        ),
+        ("overload_p99_times_least", least, "The same in the best round"),
+        ("overload_p99_times_most", most, "The same in the worst round"),
+    ] {
+        add(name, Figure::new(times, "", note));
+    }
     let first_ms = overload.over.served_in_run_in.value_at_quantile(0.99) as f64 / 1000.0;
     let note =
         "p99 of the overload's first second, in which the queue of callers is still as long as at ease";
