@@ -35,8 +35,9 @@ use seat::{CLINICS_LOOKED_AT, Seat, Step};
 
 /// Holds that one person may ever make, less a few.
 const VISITS_PER_PERSON_MAX: u32 = 100;
-/// So many people come at once before answers are looked at again.
-const STARTS_AT_ONCE: usize = 16;
+/// So many people come at once before answers are looked at again: what waits meanwhile would count as
+/// the service's latency.
+const STARTS_AT_ONCE: usize = 2;
 /// Answers looked at in one go.
 const EVENTS_MAX: usize = 32;
 const BUFFER_BYTES: usize = 64 * 1024;
