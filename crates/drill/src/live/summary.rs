@@ -192,13 +192,16 @@ fn overload_plot(evening: &Evening) -> Option<Plot> {
     let best = overload.best().1.booked_per_s();
     let over: Vec<Point> = by_second(&overload.over.booked_by_second);
     let goal = over.iter().map(|(at_s, _)| (*at_s, 0.95 * best)).collect();
-    Some(Plot::of(
+    let end_s = over.last()?.0;
+    let plot = Plot::of(
         "Bookings under overload",
         "bookings per second",
-        "Bookings in each second while ten times as many people come as the service can carry.",
-        TIME,
+        "After the evening: bookings in each second while ten times as many people come as the service \
+         can carry, all rounds one after the other.",
+        TimeAxis::Apart,
         vec![Line::new("booked", Tone::Blue, over), Line::new("95 % of best", Tone::Limit, goal)],
-    ))
+    );
+    Some(Plot { range_s: Some((0.0, end_s)), ..plot })
 }
 
 fn figures(plan: &Plan, about: &About, evening: &Evening) -> BTreeMap<String, Figure> {
@@ -320,7 +323,10 @@ fn overload_figures(evening: &Evening, add: &mut impl FnMut(&str, Figure)) {
     let note = "Visits under overload that the generator could not begin";
     add("overload_not_offered", Figure::count(overload.over.not_offered, "visits", note));
     for (word, count) in &overload.over.answers {
-        add(&format!("overload_{word}"), Figure::count(*count, "answers", "Under overload"));
+        add(
+            &format!("overload_{word}"),
+            Figure::count(*count, "answers", &format!("Under overload: {word}")),
+        );
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::canvas::{INKS, Ink};
 use super::plot::{Size, draw};
-use super::series::{Line, Mark, Plot, PlotKind, Tone};
+use super::series::{Line, Mark, Plot, PlotKind, TimeAxis, Tone};
 use super::{Draw, Fairness, Figure, Report, number};
 
 const STYLE: &str = include_str!("style.css");
@@ -156,8 +156,9 @@ fn plots(report: &Report) -> anyhow::Result<String> {
         let (start, end) = plot.range_s.unwrap_or(whole);
         // A run of a single moment still needs an axis.
         let time = (start, if end > start { end } else { start + 1.0 });
-        let wide = draw(plot, &marks, time, Size::Wide)?.replacen("<svg", "<svg class=\"wide\"", 1);
-        let narrow = draw(plot, &marks, time, Size::Narrow)?.replacen("<svg", "<svg class=\"narrow\"", 1);
+        let marks = if plot.time == TimeAxis::Apart { &[] } else { &*marks };
+        let wide = draw(plot, marks, time, Size::Wide)?.replacen("<svg", "<svg class=\"wide\"", 1);
+        let narrow = draw(plot, marks, time, Size::Narrow)?.replacen("<svg", "<svg class=\"narrow\"", 1);
         let inside = marks.iter().filter(|(_, mark)| time.0 <= mark.at_s && mark.at_s <= time.1);
         let key: Vec<String> = inside
             .map(|(number, mark)| {

@@ -69,6 +69,8 @@ pub enum TimeAxis {
     },
     /// Seconds since the opening.
     SinceOpening,
+    /// Seconds of a measurement beside the evening, whose events are not marked there.
+    Apart,
 }
 
 impl TimeAxis {
@@ -76,7 +78,7 @@ impl TimeAxis {
     pub fn moment(self, at_s: f64) -> String {
         match self {
             Self::Clock { opening_s } => number::clock(opening_s, at_s, true),
-            Self::SinceOpening => format!("{} s", number::number(at_s.round())),
+            Self::SinceOpening | Self::Apart => format!("{} s", number::number(at_s.round())),
         }
     }
 }

@@ -215,6 +215,18 @@ fn plots_without_points_or_of_one_moment_are_still_drawn() {
 }
 
 #[test]
+fn a_measurement_beside_the_evening_has_none_of_its_marks() {
+    for (time, is_marked) in [(TimeAxis::SinceOpening, true), (TimeAxis::Apart, false)] {
+        let report = Report {
+            series: vec![Plot::arrivals(time, ramp(60, 1.0))],
+            marks: vec![Mark::new(30.0, "node killed")],
+            ..sample()
+        };
+        assert_eq!(report.html().unwrap().contains("node killed"), is_marked, "{time:?}");
+    }
+}
+
+#[test]
 fn a_stack_of_lines_with_different_times_is_refused_by_name() {
     let supply = Supply { free: ramp(10, 1.0), booked: ramp(9, 1.0), ..Supply::default() };
     let report = Report { series: vec![Plot::supply(EVENING, supply)], ..sample() };

@@ -70,13 +70,13 @@ pub fn times(axis: TimeAxis, low: f64, high: f64, count: usize) -> Vec<Tick> {
     // Round clock times, not round distances from an opening at, say, 09:59.
     let offset = match axis {
         TimeAxis::Clock { opening_s } => f64::from(opening_s),
-        TimeAxis::SinceOpening => 0.0,
+        TimeAxis::SinceOpening | TimeAxis::Apart => 0.0,
     };
     let first = ((low + offset) / span - 1e-9).ceil() as i64;
     let last = ((high + offset) / span + 1e-9).floor() as i64;
     let label = |at: f64| match axis {
         TimeAxis::Clock { opening_s } => number::clock(opening_s, at, span < 60.0),
-        TimeAxis::SinceOpening => number::number(at),
+        TimeAxis::SinceOpening | TimeAxis::Apart => number::number(at),
     };
     (first..=last).map(|index| index as f64 * span - offset).map(|at| (at, label(at))).collect()
 }

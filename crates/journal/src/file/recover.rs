@@ -43,7 +43,7 @@ pub struct Recovery {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process writes here: stop it, or use another directory.
-    #[error("{} is in use by another writer", .0.display())]
+    #[error("{} is in use by another writer: stop it, or use another directory", .0.display())]
     Locked(PathBuf),
     /// Put an intact copy in place; nothing was changed.
     #[error(transparent)]

@@ -18,7 +18,7 @@ fn a_second_writer_is_refused_by_name_until_the_first_is_gone() {
     let first = open_on(&disk, small_options("/j")).0;
     let second = FileJournal::open_on(Arc::new(disk.clone()), small_options("/j"));
     let error = second.err().expect("is refused");
-    assert_eq!(error.to_string(), "/j is in use by another writer");
+    assert_eq!(error.to_string(), "/j is in use by another writer: stop it, or use another directory");
     drop(first);
     open_on(&disk, small_options("/j"));
 
