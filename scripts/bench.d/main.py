@@ -7,6 +7,7 @@ import sys
 import time
 
 import at_rest
+import nodes
 import over_http
 import overload
 from judge import HEAD, Book
@@ -14,7 +15,8 @@ from stage import ROOT, Missed, Run, commit, machine
 
 BENCHES = {
     "B1": over_http.join, "B2": over_http.poll, "B3": over_http.booking, "B4": at_rest.step_rate,
-    "B6": overload.goodput, "B6S": overload.stay, "B7": at_rest.cluster, "B8": at_rest.restart, "B9": at_rest.memory, "B10": at_rest.weight,
+    "B6": overload.goodput, "B6S": overload.stay, "B7": at_rest.cluster, "B7N": nodes.growth,
+    "B8": at_rest.restart, "B9": at_rest.memory, "B10": at_rest.weight,
 }
 
 

@@ -16,7 +16,8 @@ LISTENING = r"listening on http://(\S+)"
 class Jari:
     """`jari serve` on a stage set by the `stage` tool."""
 
-    def __init__(self, run, name, bookings=100_000, people=0, waiting=0, entries_per_minute=60_000, limits=""):
+    def __init__(self, run, name, bookings=100_000, people=0, waiting=0, entries_per_minute=60_000, limits="",
+                 core=SERVER_CORE):
         home = run.dir / name
         home.mkdir()
         self.sessions = home / "sessions"
@@ -27,20 +28,20 @@ class Jari:
         config.write_text(f'data = "data"\nlisten = "127.0.0.1:0"\nsecure_cookies = false\n[limits]\n'
                           f'joins_per_second_per_network = 1000000\n{limits}')
         self.process, found = run.start([run.binary("jari"), "serve", "--config", config], LISTENING,
-                                        env={"RUST_LOG": "warn"})
+                                        core=core, env={"RUST_LOG": "warn"})
         self.address = found.group(1)
 
-    def read(self, path):
-        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as answer:
+    def read(self, path, address=None):
+        with urllib.request.urlopen(f"http://{address or self.address}{path}", timeout=10) as answer:
             return answer.read()
 
-    def get(self, path):
-        return json.loads(self.read(path))
+    def get(self, path, address=None):
+        return json.loads(self.read(path, address))
 
-    def until(self, path, holds):
+    def until(self, path, holds, address=None):
         """Published documents are a fraction of a second old: asks until they have caught up."""
         for _ in range(100):
-            found = self.get(path)
+            found = self.get(path, address)
             if holds(found):
                 break
             subprocess.run(["sleep", "0.02"])

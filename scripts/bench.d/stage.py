@@ -83,7 +83,7 @@ class Run:
         path.write_text(json.dumps({"steps": steps, **more}))
         return path
 
-    def load(self, address, scenario, connections, warm=None, seconds=None, **more):
+    def load(self, address, scenario, connections, warm=None, seconds=None, core=LOAD_CORE, **more):
         """Sends a crowd; gives the generator's report."""
         options = {"target": address, "scenario": scenario, "connections": connections,
                    "warm": self.warm if warm is None else warm,
@@ -94,7 +94,7 @@ class Run:
                 arguments.append(f"--{key.replace('_', '-')}")
             elif value is not None and value is not False:
                 arguments += [f"--{key.replace('_', '-')}", str(value)]
-        return self.call("load", *arguments, core=LOAD_CORE)
+        return self.call("load", *arguments, core=core)
 
     def profiled(self, name, work):
         """Does the work with a profile of the server's core beside it, if one is wanted."""
