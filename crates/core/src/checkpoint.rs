@@ -59,6 +59,7 @@ pub(crate) fn after(answers: u64, outcome: &Outcome) -> u64 {
         Outcome::DeskAdded { desk } => sum.add(&[10, u64::from(desk.0)]),
         Outcome::SlotsAdded { first, count } => sum.add(&[11, u64::from(first.0), u64::from(count)]),
         Outcome::Leased { until } => sum.add(&[12, until.0]),
+        Outcome::MarkedNoShow { booking } => sum.add(&[13, u64::from(booking.0)]),
     }
     sum.0
 }

@@ -310,6 +310,27 @@ pub enum Body {
         /// See [`crate::checkpoint::digest`]: of the writer's state after that position.
         digest: u64,
     },
+
+    // --- the clinic's desk, from rules 4 on ---
+    /// The slot began some minutes ago and the person did not come: the place is free again.
+    /// Checking the person in later takes it back, while the place is free.
+    MarkNoShow {
+        /// The booking.
+        booking: BookingId,
+    },
+    /// Somebody at the desk gets a free place of today and the dose in one step.
+    WalkIn {
+        /// The slot.
+        slot: SlotId,
+        /// Who.
+        person: PersonId,
+        /// Their birth date, vouched for by the clinic.
+        birth: Date,
+        /// Which dose of the course, from 1.
+        dose: u8,
+        /// Through whom.
+        channel: ChannelId,
+    },
 }
 
 /// A verified pass: the ticket that is inside.

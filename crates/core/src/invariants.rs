@@ -12,7 +12,7 @@ use crate::booking::{Booking, BookingState, Campaign, Reminded, Supply};
 use crate::chunked::Chunked;
 use crate::ids::{RoomId, Serial};
 use crate::limits;
-use crate::rules::{RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
+use crate::rules::{RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
 use crate::state::{Data, Index};
 use crate::waiting_room::{Draw, Mark, Phase, Room, draw};
 
@@ -35,6 +35,8 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (15, "a lease ends within its length from now"),
     (16, "the rules are a version that this build knows, and version 1 has no lease and counts no answers"),
     (17, "before rules 3 no campaign has reminders, and none was pushed; none is pushed before it is due"),
+    (18, "before rules 4 there are no no-shows"),
+    (19, "nobody is a no-show before the time to come is over"),
     (20, "a room calls no position that was not issued"),
     (21, "a room has no more passes active than the limit"),
     (22, "a lobby holds no more tickets than were issued"),
@@ -176,9 +178,8 @@ fn add(sum: &mut Supply, part: &Supply) {
 fn count_bookings(data: &Data) -> Result<Vec<[u32; 3]>, Violation> {
     let mut counted = vec![[0; 3]; data.slots.len()];
     for (id, booking) in (0_u64..).zip(data.bookings.iter()) {
-        let Some(counts) = counted.get_mut(booking.slot.0 as usize) else {
-            return Err(violation(4, id));
-        };
+        let slot = data.slots.get(u64::from(booking.slot.0)).ok_or_else(|| violation(4, id))?;
+        let counts = &mut counted[booking.slot.0 as usize];
         match booking.state {
             BookingState::Held => {
                 ensure(booking.until > data.time, 8, id)?;
@@ -187,6 +188,10 @@ fn count_bookings(data: &Data) -> Result<Vec<[u32; 3]>, Violation> {
             BookingState::Booked => counts[1] += 1,
             BookingState::Used => counts[2] += 1,
             BookingState::Cancelled | BookingState::Lapsed => {}
+            BookingState::NoShow => {
+                ensure(data.rules >= RULES_DESK, 18, id)?;
+                ensure(booking.until >= slot.starts_at.plus_ms(limits::NO_SHOW_AFTER_MS), 19, id)?;
+            }
         }
     }
     Ok(counted)

@@ -40,6 +40,15 @@ pub const REMINDER_MS_MIN: u32 = 10 * 60 * 1000;
 pub const REMINDER_MS_MAX: u32 = 14 * 24 * 60 * 60 * 1000;
 /// Reminders that one passing of time looks at: a few milliseconds of work at the most.
 pub const REMINDERS_PER_STEP_MAX: usize = 4_096;
+/// How long after a slot began, or after they booked if that was later, those who did not come
+/// are no-shows at the earliest.
+pub const NO_SHOW_AFTER_MS: u64 = 10 * 60 * 1000;
+/// How long before a slot begins the clinic's desk may give its free places: whoever stands there
+/// is not sent away for two hours.
+pub const DESK_EARLY_MS: u64 = 2 * 60 * 60 * 1000;
+/// How long after a slot began the desk may still give its free places: a working day, so that
+/// what stayed free in the morning is used until the evening, and nothing on another day.
+pub const DESK_LATE_MS: u64 = 8 * 60 * 60 * 1000;
 /// Clinics.
 pub const CLINICS_MAX: u64 = 200_000;
 /// Slots of all campaigns.

@@ -45,7 +45,7 @@ pub enum Outcome {
         /// The booking.
         booking: BookingId,
     },
-    /// The person came; the dose is used.
+    /// The person came, with a booking or without; the dose is used.
     CheckedIn {
         /// The booking.
         booking: BookingId,
@@ -71,6 +71,11 @@ pub enum Outcome {
     Leased {
         /// When it ends by itself.
         until: Time,
+    },
+    /// The person did not come; the place is free again.
+    MarkedNoShow {
+        /// The booking.
+        booking: BookingId,
     },
 }
 
@@ -261,4 +266,10 @@ reasons! {
     OtherCampaign = 83, "other_campaign";
     /// No contact is kept for the person.
     ContactUnknown = 84, "contact_unknown";
+    /// The person may still come; the detail is the instant from which they are a no-show.
+    NoShowTooEarly = 85, "no_show_too_early";
+    /// The person did not come, and the place was given back.
+    BookingMissed = 86, "booking_missed";
+    /// The desk gives the slot's places later; the detail is the instant from which it does.
+    SlotAhead = 87, "slot_ahead";
 }

@@ -178,6 +178,11 @@ fn damages_of_bookings() -> Vec<(u8, Damage)> {
             data.reminded.due = data.time.plus_ms(1);
         }),
         (17, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().config.reminder_ms = 600_000),
+        (18, |data| booking(data, 0).state = BookingState::NoShow),
+        (19, |data| {
+            data.rules = 4;
+            booking(data, 0).state = BookingState::NoShow;
+        }),
     ]
 }
 

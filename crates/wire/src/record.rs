@@ -20,7 +20,7 @@
 //! | 10-18 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` |
 //! | 20-23 | `Join` `JoinAs` `Enter` `Leave` |
 //! | 30-37 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign`, `CreateCampaign` with reminders |
-//! | 40-45 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` |
+//! | 40-47 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` `MarkNoShow` `WalkIn` |
 //! | 50-55 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` |
 //!
 //! Commands that came with a later version of the rules ([`jari_core::rules`]) are in no record
@@ -326,6 +326,8 @@ bodies! {
     43 SetCapacity { slot, capacity, reason }
     44 SetWithdrawn { slot, withdrawn, reason }
     45 CheckIn { booking }
+    46 MarkNoShow { booking }
+    47 WalkIn { slot, person, birth, dose, channel }
 
     50 Hold { slot, person, birth, dose, entry, channel }
     51 Confirm { booking, person }

@@ -1,4 +1,5 @@
-//! What becomes of a hold or booking: confirmed, given back, moved, used, lapsed.
+//! What becomes of a hold or booking: confirmed, given back, moved, lapsed. What the clinic's
+//! desk does with it is in `desk`.
 
 use super::course::course_of;
 use super::hold::{check_running, check_vaccine_quota};
@@ -24,7 +25,7 @@ const BACKLOG_RETRY_MS: u64 = 5_000;
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`); it is
 /// booked or used already (then that is the answer again); `booking_cancelled`;
-/// `hold_lapsed`; the pass it was made with (`pass_ended`); `effects_backlog`.
+/// `hold_lapsed`; `booking_missed`; the pass it was made with (`pass_ended`); `effects_backlog`.
 pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
@@ -32,6 +33,7 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
         BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
         BookingState::Cancelled => return refused(Reason::BookingCancelled),
         BookingState::Lapsed => return refused(Reason::HoldLapsed),
+        BookingState::NoShow => return refused(Reason::BookingMissed),
     }
     assert!(booking.until > data.time, "a hold whose end has come has lapsed");
     let campaign = campaign_of_slot(data, booking.slot);
@@ -50,13 +52,14 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`);
 /// `booking_used`; it is cancelled already (then that is the answer again);
-/// `hold_lapsed`; for a booking, which is followed by a message, `effects_backlog`.
+/// `hold_lapsed`; `booking_missed`; for a booking, which is followed by a message, `effects_backlog`.
 pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
         BookingState::Used => return refused(Reason::BookingUsed),
         BookingState::Cancelled => return Ok(Outcome::Cancelled { booking: id }),
         BookingState::Lapsed => return refused(Reason::HoldLapsed),
+        BookingState::NoShow => return refused(Reason::BookingMissed),
         BookingState::Held => {
             let campaign = campaign_of_slot(data, booking.slot);
             tell_room(data, campaign, booking.serial, News::HoldEnded);
@@ -77,8 +80,8 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
 /// passes are not asked for again.
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`) and booked
-/// (`booking_not_confirmed`, `booking_used`, `booking_cancelled`, `hold_lapsed`); the
-/// new slot exists (`slot_unknown`), is another one (`same_slot`) of the same campaign
+/// (`booking_not_confirmed`, `booking_used`, `booking_cancelled`, `hold_lapsed`,
+/// `booking_missed`); the new slot exists (`slot_unknown`), is another one (`same_slot`) of the same campaign
 /// (`other_campaign`); `campaign_closed`; `campaign_paused`; `dose_too_early`;
 /// `slot_past`; another vaccine's quota (`quota_used_up`); another desk's share
 /// (`share_used_up`); `slot_full`; `effects_backlog`.
@@ -135,24 +138,6 @@ fn check_move(data: &Data, index: &Index, booking: &Booking, to: SlotId) -> Resu
     Ok(())
 }
 
-/// The person came and got the dose.
-///
-/// Checked in this order: the booking exists (`booking_unknown`); it is used already
-/// (then that is the answer again); `booking_not_confirmed`, `booking_cancelled`,
-/// `hold_lapsed`.
-pub(super) fn check_in(data: &mut Data, index: &mut Index, id: BookingId) -> Verdict {
-    let Some(booking) = data.bookings.get(u64::from(id.0)).copied() else {
-        return refused(Reason::BookingUnknown);
-    };
-    if booking.state != BookingState::Used {
-        check_booked(&booking)?;
-        index.forget_reminder(data, id);
-        turn_place(data, booking.slot, BookingState::Booked, BookingState::Used);
-        set_state(data, id, BookingState::Used);
-    }
-    Ok(Outcome::CheckedIn { booking: id })
-}
-
 /// Lets a hold lapse if nothing else became of it before its end.
 pub(super) fn lapse(data: &mut Data, id: BookingId) {
     let booking = *data.bookings.get(u64::from(id.0)).expect("a queued hold exists");
@@ -173,13 +158,15 @@ fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, R
     }
 }
 
-fn check_booked(booking: &Booking) -> Result<(), Refusal> {
+/// Whether it is booked, else why it is not.
+pub(super) fn check_booked(booking: &Booking) -> Result<(), Refusal> {
     match booking.state {
         BookingState::Booked => Ok(()),
         BookingState::Held => refused(Reason::BookingNotConfirmed),
         BookingState::Used => refused(Reason::BookingUsed),
         BookingState::Cancelled => refused(Reason::BookingCancelled),
         BookingState::Lapsed => refused(Reason::HoldLapsed),
+        BookingState::NoShow => refused(Reason::BookingMissed),
     }
 }
 
@@ -195,7 +182,8 @@ fn campaign_of_slot(data: &Data, slot: SlotId) -> CampaignId {
     desk_of(data, slot).campaign
 }
 
-fn set_state(data: &mut Data, id: BookingId, state: BookingState) {
+/// Something becomes of a booking now.
+pub(super) fn set_state(data: &mut Data, id: BookingId, state: BookingState) {
     let now: Time = data.time;
     let booking = data.bookings.get_mut(u64::from(id.0)).expect("a booking that was read exists");
     booking.state = state;

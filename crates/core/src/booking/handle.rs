@@ -3,7 +3,7 @@
 
 use super::hold::Wish;
 use super::ledger::Verdict;
-use super::{campaign, change, contact, directory, hold, reminders};
+use super::{campaign, change, contact, desk, directory, hold, reminders};
 use crate::booking::Booking;
 use crate::command::Body;
 use crate::ids::SlotId;
@@ -54,7 +54,13 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         Body::Reschedule { booking, person, slot } => {
             change::reschedule(data, index, *booking, *person, *slot)
         }
-        Body::CheckIn { booking } => change::check_in(data, index, *booking),
+        Body::CheckIn { booking } => desk::check_in(data, index, *booking),
+        Body::MarkNoShow { booking } => desk::mark_no_show(data, index, *booking),
+        Body::WalkIn { slot, person, birth, dose, channel } => {
+            let (slot, person, birth) = (*slot, *person, *birth);
+            let wish = Wish { slot, person, birth, dose: *dose, entry: None, channel: *channel };
+            desk::walk_in(data, index, &wish)
+        }
         Body::KeepContact { person, sealed } => contact::keep_contact(data, index, *person, sealed),
         Body::DropContact { person } => contact::drop_contact(data, index, *person),
         _ => operators(data, index, body),

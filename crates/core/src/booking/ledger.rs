@@ -77,7 +77,9 @@ impl Supply {
             BookingState::Held => &mut self.held,
             BookingState::Booked => &mut self.booked,
             BookingState::Used => &mut self.used,
-            BookingState::Cancelled | BookingState::Lapsed => unreachable!("an ended booking has no place"),
+            BookingState::Cancelled | BookingState::Lapsed | BookingState::NoShow => {
+                unreachable!("an ended booking has no place")
+            }
         }
     }
 }

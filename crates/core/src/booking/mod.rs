@@ -9,7 +9,8 @@
 //! campaign and dose, or let a lapsed hold keep its place.
 //!
 //! Start reading at [`Campaign`] and [`Booking`], then `handle` (the list of commands)
-//! and `hold`, where nearly all rules meet; `lapses` and `reminders` are what time does.
+//! and `hold`, where nearly all rules meet; `desk` is what a clinic does with those who come,
+//! `lapses` and `reminders` are what time does.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -22,6 +23,7 @@ mod campaign;
 mod change;
 mod contact;
 mod course;
+mod desk;
 mod directory;
 mod handle;
 mod hold;
@@ -278,6 +280,8 @@ pub enum BookingState {
     Cancelled = 4,
     /// The hold ended by itself.
     Lapsed = 5,
+    /// The person did not come; only under rules 4 and later.
+    NoShow = 6,
 }
 
 impl BookingState {

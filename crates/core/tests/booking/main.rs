@@ -1,6 +1,7 @@
 //! The rules of booking as tables, one rule a test, one command a line.
 
 mod changes;
+mod desk;
 mod holds;
 mod operators;
 mod passes;

@@ -135,6 +135,7 @@ fn answer(outcome: Outcome) -> String {
         Outcome::DeskAdded { desk } => format!("desk D{}", desk.0),
         Outcome::SlotsAdded { first, count } => format!("slots S{} {count}", first.0),
         Outcome::Leased { until } => format!("leased until {}", show(until)),
+        Outcome::MarkedNoShow { booking } => format!("no_show B{}", booking.0),
     }
 }
 
@@ -272,6 +273,14 @@ fn body_of_people(words: &[&str]) -> Body {
             Body::Reschedule { booking, person: whose(words[2]), slot }
         }
         "checkin" => Body::CheckIn { booking: BookingId(number(words[1])) },
+        "noshow" => Body::MarkNoShow { booking: BookingId(number(words[1])) },
+        "walkin" => Body::WalkIn {
+            slot: SlotId(number(words[1])),
+            person: whose(words[2]),
+            birth: date(value(words, "born", "1965-03-17")),
+            dose: number(value(words, "dose", "1")),
+            channel: ChannelId::CLINIC,
+        },
         "keep" => {
             let sealed = vec![7; number(value(words, "bytes", "10"))].into();
             Body::KeepContact { person: whose(words[1]), sealed }

@@ -211,6 +211,7 @@ impl Model {
         match kept.state {
             BookingState::Cancelled => return Err((Reason::BookingCancelled, 0)),
             BookingState::Lapsed => return Err((Reason::HoldLapsed, 0)),
+            BookingState::NoShow => return Err((Reason::BookingMissed, 0)),
             BookingState::Held => kept.state = BookingState::Booked,
             BookingState::Booked | BookingState::Used => {}
         }
@@ -236,6 +237,7 @@ impl Model {
             BookingState::Used => Err((Reason::BookingUsed, 0)),
             BookingState::Cancelled => Err((Reason::BookingCancelled, 0)),
             BookingState::Lapsed => Err((Reason::HoldLapsed, 0)),
+            BookingState::NoShow => Err((Reason::BookingMissed, 0)),
         }
     }
 

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jari_core::booking::BookingState;
 use jari_core::ids::{BookingId, CommandId};
 use jari_core::{Body, Command, Outcome, State, step};
 use jari_wire::{record, snapshot};
@@ -74,7 +75,9 @@ fn promise_of(body: &Body) -> Promise {
         | Body::Confirm { .. }
         | Body::Cancel { .. }
         | Body::Reschedule { .. }
-        | Body::CheckIn { .. } => Promise::Twice,
+        | Body::CheckIn { .. }
+        | Body::MarkNoShow { .. }
+        | Body::WalkIn { .. } => Promise::Twice,
         Body::Join { .. } | Body::JoinAs { .. } | Body::Enter { .. } | Body::Leave { .. } => Promise::Order,
         Body::TakeLease { .. } => Promise::Twice,
         Body::KeepContact { .. } | Body::DropContact { .. } => Promise::Lost,
@@ -124,6 +127,7 @@ fn kind_of(outcome: &Outcome) -> &'static str {
         Outcome::DeskAdded { .. } => "desk_added",
         Outcome::SlotsAdded { .. } => "slots_added",
         Outcome::Leased { .. } => "leased",
+        Outcome::MarkedNoShow { .. } => "marked_no_show",
     }
 }
 
@@ -151,6 +155,13 @@ impl Auditor {
     pub fn reminder_due(&self, id: BookingId) -> Option<u64> {
         let model = &self.model;
         model.bookings.get(id.0 as usize).and_then(|booking| model.reminder_due(booking))
+    }
+
+    /// From when on the next one who is booked, and may still come, is a no-show.
+    #[must_use]
+    pub fn next_missed(&self) -> Option<u64> {
+        let booked = self.model.bookings.iter().filter(|booking| booking.state == BookingState::Booked);
+        booked.map(|booking| self.model.missed_at(booking)).filter(|at| *at > self.model.now).min()
     }
 
     /// Who holds the lease by the whole order: node, life, until when.

@@ -149,15 +149,21 @@ pub fn campaign_config(number: u32, reminder_ms: u32, random: &mut Random) -> Ca
     }
 }
 
-/// A slot that begins during the run, an hour or two after it, or on one of the days after.
+/// A slot that begins during the run, an hour or two after it, or on one of the days after; or
+/// whose places the desk gives from a moment of the run on, or until one.
 pub fn slot_spec(random: &mut Random) -> SlotSpec {
-    let begins = match random.below(6) {
-        0 => 15_000 + u64::from(random.below(60_000)),
-        5 => 3_600_000 * u64::from(1 + random.below(2)),
-        day => u64::from(day) * DAY_MS + u64::from(random.below(3)) * 3_600_000,
+    const HOUR_MS: u64 = 3_600_000;
+    let moment = 15_000 + u64::from(random.below(60_000));
+    let begins = match random.below(9) {
+        0 => moment,
+        5 => HOUR_MS * u64::from(1 + random.below(2)),
+        6 => 2 * HOUR_MS + moment,
+        7 => moment.wrapping_sub(8 * HOUR_MS),
+        8 => moment / 60,
+        day => u64::from(day) * DAY_MS + u64::from(random.below(3)) * HOUR_MS,
     };
     SlotSpec {
-        starts_at: Time(START_MS + begins),
+        starts_at: Time(START_MS.wrapping_add(begins)),
         vaccine: VaccineId(random.below(2) as u16),
         capacity: random.below(4),
     }

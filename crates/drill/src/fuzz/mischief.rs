@@ -10,6 +10,9 @@ use super::country::DAY_MS;
 use super::faults::Fault;
 use super::world::{Event, World};
 
+/// So long before it matters, milliseconds, everybody is back from quiet hours.
+const MOMENT_MS: u64 = 1_500;
+
 impl World {
     /// Causes one of the plan's troubles, and plans the next.
     pub fn mischief(&mut self) -> Result<(), Violation> {
@@ -130,10 +133,18 @@ impl World {
         }
     }
 
-    /// Everything stands still for hours, a night at the most.
+    /// Everything stands still for hours, a night at the most. Half of the time it goes on a
+    /// moment before somebody is a no-show, and a node has a turn at that very instant.
     fn pass_hours(&mut self, node: usize) {
         self.happened(Fault::QuietHours, node);
-        self.skipped_ms += u64::from(self.random.below(DAY_MS as u32 / 3));
+        let mut hours_ms = u64::from(self.random.below(DAY_MS as u32 / 3));
+        let missed = self.auditor.next_missed().map_or(0, |at| at.saturating_sub(self.clock()));
+        if (MOMENT_MS..DAY_MS / 3).contains(&missed) && self.random.chance(0.5) {
+            hours_ms = missed - MOMENT_MS;
+            let life = self.nodes[node].life;
+            self.after(MOMENT_MS, Event::Turn(node, life));
+        }
+        self.skipped_ms += hours_ms;
     }
 
     /// A snapshot is taken now, and the power goes while it is written.

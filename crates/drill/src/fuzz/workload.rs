@@ -80,6 +80,9 @@ impl Workload {
             (Body::Hold { person, .. }, Outcome::Held { booking, .. }) => {
                 self.bookings.push((booking, *person));
             }
+            (Body::WalkIn { person, .. }, Outcome::CheckedIn { booking }) => {
+                self.bookings.push((booking, *person));
+            }
             (Body::Join { room, .. }, Outcome::Joined { first, count }) => {
                 let last = first.0 + count.min(4) - 1;
                 self.tickets.extend((first.0..=last).map(|serial| (*room, Serial(serial), None)));
@@ -212,8 +215,8 @@ impl Workload {
             60..88 if self.bookings.is_empty() && random.chance(0.8) => self.hold(random),
             60..74 => Body::Confirm { booking, person },
             74..80 => Body::Cancel { booking, person },
-            80..88 => Body::Reschedule { booking, person, slot: self.slot(random) },
-            88..90 => Body::CheckIn { booking },
+            80..86 => Body::Reschedule { booking, person, slot: self.slot(random) },
+            86..90 => self.desk(random),
             90..93 => {
                 let (room, serial) = self.ticket(random);
                 Body::Leave { room, serial }
@@ -246,6 +249,26 @@ impl Workload {
         let birth = if random.chance(0.04) { Date(random.below(20_000) as i32 - 10_000) } else { birth };
         let channel = ChannelId([0, 0, 1, 2, 16][random.below(5) as usize]);
         Body::Hold { slot: self.slot(random), person, birth, dose, entry, channel }
+    }
+
+    /// What a clinic asks at its desk.
+    fn desk(&self, random: &mut Random) -> Body {
+        // Any of those booked, not only the last: what was missed was booked a while ago.
+        let late = |random: &mut Random| pick(&self.bookings, random).map_or(BookingId(0), |(id, _)| id);
+        match random.below(10) {
+            0..2 => Body::CheckIn { booking: self.booking(random).0 },
+            2..4 => Body::CheckIn { booking: late(random) },
+            4..7 => Body::MarkNoShow { booking: late(random) },
+            _ => self.walk_in(random),
+        }
+    }
+
+    fn walk_in(&self, random: &mut Random) -> Body {
+        let (person, birth) = self.person(random);
+        let birth = if random.chance(0.04) { Date(random.below(20_000) as i32 - 10_000) } else { birth };
+        let dose =
+            if random.chance(0.04) { random.below(256) as u8 } else { 1 + u8::from(random.chance(0.25)) };
+        Body::WalkIn { slot: self.slot(random), person, birth, dose, channel: ChannelId::CLINIC }
     }
 
     fn operator(&mut self, now: u64, random: &mut Random) -> Body {
@@ -285,7 +308,7 @@ impl Workload {
                 let slots = (0..random.below(3)).map(|_| country::slot_spec(random)).collect();
                 Body::AddSlots { desk: DeskId(random.below(4)), slots }
             }
-            87..91 => Body::CheckIn { booking: self.booking(random).0 },
+            87..91 => self.desk(random),
             91..94 => Body::AckEffects { upto: u64::from(random.below(20)) },
             _ => rubbish(random),
         }

@@ -30,6 +30,8 @@ pub enum BookingStatus {
     Cancelled,
     /// The hold ended by itself.
     Lapsed,
+    /// The person did not come; the place was given back.
+    Missed,
 }
 
 /// A held place.
@@ -250,6 +252,7 @@ pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -
             BookingState::Used => BookingStatus::Used,
             BookingState::Cancelled => BookingStatus::Cancelled,
             BookingState::Lapsed => BookingStatus::Lapsed,
+            BookingState::NoShow => BookingStatus::Missed,
         },
         until_ms: booking.until.0,
         dose: booking.dose,

@@ -305,6 +305,21 @@ fn of_bookings(reason: Reason) -> Words {
             "Another campaign's slot",
             "A booking moves within its campaign only. Your booking is kept.",
         ),
+        Reason::NoShowTooEarly => (
+            CONFLICT,
+            "They may still come",
+            "The person may still come. The value is the instant from which they are a no-show.",
+        ),
+        Reason::BookingMissed => (
+            GONE,
+            "The visit was missed",
+            "Nobody came for this booking, so its place was given back. The dose can be booked again.",
+        ),
+        Reason::SlotAhead => (
+            CONFLICT,
+            "The slot is later today",
+            "The desk gives this time's places later. The value is the instant from which it does.",
+        ),
         Reason::ContactUnknown => (NOT_FOUND, "No contact is kept", "No name or number of yours is kept."),
         _ => (CONFLICT, "Refused", "The request was refused. Nothing was changed."),
     }

@@ -21,8 +21,8 @@
 //! other. Where blocks end is part of the format (after the element that reaches
 //! 1 MiB), so a state has one hash, on every node.
 //!
-//! Version 1 holds states under rules 1, version 2 those under rules 2, version 3 those under
-//! later ones: until an upgrade counts, an older build reads what a newer one wrote.
+//! Versions 1 to 3 hold states under the rules of the same number, version 4 those under later
+//! ones: until an upgrade counts, an older build reads what a newer one wrote.
 //!
 //! Writing and reading take one pass in a few MiB of memory beside the state itself.
 //! Reading must never hand out a state that differs from what was written; whether the
@@ -41,7 +41,7 @@ use crate::codec::Fault;
 use blocks::{BlockReader, BlockWriter};
 
 /// The newest version.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 const MAGIC: [u8; 8] = *b"JARISNAP";
 
 /// What a snapshot says of itself.

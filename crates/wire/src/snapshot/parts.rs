@@ -57,7 +57,7 @@ macro_rules! numbered {
 
 numbered! {
     Phase { Lobby Open Closed }
-    BookingState { Held Booked Used Cancelled Lapsed }
+    BookingState { Held Booked Used Cancelled Lapsed NoShow }
     EffectKind { BookingConfirmed BookingCancelled BookingRescheduled Reminder }
     EventKind {
         RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet
@@ -120,6 +120,7 @@ outcomes! {
     10 DeskAdded { desk }
     11 SlotsAdded { first, count }
     12 Leased { until }
+    13 MarkedNoShow { booking }
 }
 
 impl Wire for Recent {

@@ -8,7 +8,7 @@ use jari_core::booking::{Campaign, Reminded};
 use jari_core::chunked::Chunked;
 use jari_core::ids::CampaignId;
 use jari_core::lease::Lease;
-use jari_core::rules::{RULES_LEASES, RULES_REMINDERS};
+use jari_core::rules::{RULES_DESK, RULES_LEASES, RULES_REMINDERS};
 use jari_core::time::Time;
 
 use super::blocks::{BlockReader, BlockWriter};
@@ -129,6 +129,8 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
 const LEASES: u8 = 2;
 /// The first version that has reminders.
 const REMINDERS: u8 = 3;
+/// The first version that has what the clinic's desk needs.
+const DESK: u8 = 4;
 /// Stands where there is no lease.
 const NOBODY: Lease = Lease { node: 0, life: 0, until: Time(0) };
 
@@ -143,8 +145,10 @@ fn version_for(rules: u32) -> u8 {
         1
     } else if rules < RULES_REMINDERS {
         LEASES
-    } else {
+    } else if rules < RULES_DESK {
         REMINDERS
+    } else {
+        DESK
     }
 }
 

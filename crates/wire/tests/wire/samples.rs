@@ -145,6 +145,20 @@ pub fn commands_of_rules_3() -> Vec<(&'static str, Command)> {
     with_ids(vec![("create-campaign-with-reminders", Body::CreateCampaign { campaign: CAMPAIGN, config })])
 }
 
+/// One command of every kind that came with rules 4, by name.
+pub fn commands_of_rules_4() -> Vec<(&'static str, Command)> {
+    let (slot, person, birth) = (SlotId(70_000), PERSON, Date(-5_000));
+    with_ids(vec![
+        ("mark-no-show", Body::MarkNoShow { booking: BookingId(1_000_000) }),
+        ("walk-in", Body::WalkIn { slot, person, birth, dose: 2, channel: ChannelId::CLINIC }),
+    ])
+}
+
+/// All commands that came with later rules, by name.
+pub fn later_commands() -> Vec<(&'static str, Command)> {
+    [commands_of_rules_2(), commands_of_rules_3(), commands_of_rules_4()].concat()
+}
+
 fn with_ids(bodies: Vec<(&'static str, Body)>) -> Vec<(&'static str, Command)> {
     // Every second command has an id.
     let ids = [CommandId(0), CommandId(u128::MAX / 3)];
@@ -286,6 +300,18 @@ pub fn data_of_rules_3(bookings: u32) -> Data {
     let campaign = data.campaigns.get_mut(&CAMPAIGN).expect("there is one");
     campaign.config.reminder_ms = 86_400_000;
     data.effects.push(Effect { kind: EffectKind::Reminder, booking: BookingId(2), person: PERSON });
+    data
+}
+
+/// The same under rules 4, with what they brought.
+pub fn data_of_rules_4(bookings: u32) -> Data {
+    let mut data = data_of_rules_3(bookings);
+    data.rules = 4;
+    data.bookings.push(booking(bookings, BookingState::NoShow));
+    let outcomes = [Outcome::MarkedNoShow { booking: BookingId(5) }];
+    for (number, outcome) in (0..).zip(outcomes) {
+        data.recent.push(Recent { id: CommandId(2_000 + number), digest: 1, outcome });
+    }
     data
 }
 

@@ -242,8 +242,14 @@ fn booking_kinds() -> Vec<BoxedStrategy<Body>> {
         let entry = entry.map(|(room, serial)| Entry { room: RoomId(room), serial: Serial(serial) });
         Body::Hold { slot, person, birth, dose, entry, channel: ChannelId(channel) }
     });
+    let walk_in = kind((date(), any::<u8>(), any::<u16>()), |ids, (birth, dose, channel)| {
+        let Ids { slot, person, .. } = ids;
+        Body::WalkIn { slot, person, birth, dose, channel: ChannelId(channel) }
+    });
     vec![
         hold,
+        walk_in,
+        kind(Just(()), |Ids { booking, .. }, ()| Body::MarkNoShow { booking }),
         kind(Just(()), |Ids { booking, .. }, ()| Body::CheckIn { booking }),
         kind(Just(()), |Ids { booking, person, .. }, ()| Body::Confirm { booking, person }),
         kind(Just(()), |Ids { booking, person, .. }, ()| Body::Cancel { booking, person }),

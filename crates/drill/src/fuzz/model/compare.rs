@@ -78,7 +78,7 @@ impl Model {
                 BookingState::Held => supply.held += 1,
                 BookingState::Booked => supply.booked += 1,
                 BookingState::Used => supply.used += 1,
-                BookingState::Cancelled | BookingState::Lapsed => {}
+                BookingState::Cancelled | BookingState::Lapsed | BookingState::NoShow => {}
             }
         }
         supply

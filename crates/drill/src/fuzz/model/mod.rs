@@ -13,6 +13,7 @@
 
 pub mod bookings;
 pub mod compare;
+mod desk;
 pub mod operators;
 pub mod rooms;
 
@@ -208,6 +209,13 @@ impl Model {
             Body::Cancel { booking, person } => self.cancel(*booking, *person),
             Body::Reschedule { booking, person, slot } => self.reschedule(*booking, *person, *slot),
             Body::CheckIn { booking } => self.check_in(*booking),
+            Body::MarkNoShow { booking } => self.mark_no_show(*booking),
+            Body::WalkIn { slot, person, birth, dose, channel } => {
+                let (slot, person, birth) = (*slot, *person, *birth);
+                let wish =
+                    bookings::Wish { slot, person, birth, dose: *dose, entry: None, channel: *channel };
+                self.walk_in(&wish)
+            }
             Body::Join { room, count } => self.join(*room, *count),
             Body::JoinAs { room, person } => self.join_as(*room, *person),
             Body::Leave { room, serial } => self.leave(*room, *serial),
@@ -215,9 +223,9 @@ impl Model {
         }
     }
 
-    /// There are three versions of the rules so far.
+    /// There are four versions of the rules so far.
     fn upgrade(&mut self, rules: u32) -> Verdict {
-        if rules != self.upgrades + 2 || rules > 3 {
+        if rules != self.upgrades + 2 || rules > 4 {
             return no(Reason::RulesUnknown);
         }
         self.upgrades += 1;
