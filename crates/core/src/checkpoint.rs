@@ -11,9 +11,9 @@
 
 use crate::booking::Supply;
 use crate::outcome::Outcome;
-use crate::rules::RULES_REMINDERS;
+use crate::rules::{RULES_AGENTS, RULES_REMINDERS};
 use crate::state::Data;
-use crate::waiting_room::Room;
+use crate::waiting_room::{Agents, Room};
 
 /// The digest of a state; see the module's documentation.
 #[must_use]
@@ -36,6 +36,10 @@ pub fn digest(data: &Data) -> u64 {
     for (id, room) in &data.rooms {
         sum.add(&[u64::from(id.0)]);
         sum.add_room(room);
+        if data.rules >= RULES_AGENTS {
+            let Agents { share_permille, credit, issued, .. } = &room.agents;
+            sum.add(&[u64::from(*share_permille), *credit, u64::from(*issued)]);
+        }
     }
     sum.0
 }
@@ -59,6 +63,7 @@ pub(crate) fn after(answers: u64, outcome: &Outcome) -> u64 {
         Outcome::DeskAdded { desk } => sum.add(&[10, u64::from(desk.0)]),
         Outcome::SlotsAdded { first, count } => sum.add(&[11, u64::from(first.0), u64::from(count)]),
         Outcome::Leased { until } => sum.add(&[12, until.0]),
+        Outcome::EnteredByAgent { serial, ends_at } => sum.add(&[14, u64::from(serial.0), ends_at.0]),
         Outcome::MarkedNoShow { booking } => sum.add(&[13, u64::from(booking.0)]),
     }
     sum.0

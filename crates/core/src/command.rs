@@ -331,6 +331,25 @@ pub enum Body {
         /// Through whom.
         channel: ChannelId,
     },
+
+    // --- telephone agents, from rules 4 on ---
+    /// Changes which part of a room's pace its telephone agents may use.
+    SetAgentShare {
+        /// The room.
+        room: RoomId,
+        /// Thousandths of the pace; at most [`crate::limits::AGENT_SHARE_PERMILLE_MAX`].
+        permille: u32,
+        /// Why, in public.
+        reason: Text,
+    },
+    /// Lets in somebody who is on the telephone, at once and without a ticket, or finds the pass
+    /// again that they have.
+    EnterByAgent {
+        /// The room.
+        room: RoomId,
+        /// The person, vouched for by the agent. The pass counts for nobody else.
+        person: PersonId,
+    },
 }
 
 /// A verified pass: the ticket that is inside.

@@ -12,9 +12,9 @@ use crate::booking::{Booking, BookingState, Campaign, Reminded, Supply};
 use crate::chunked::Chunked;
 use crate::ids::{RoomId, Serial};
 use crate::limits;
-use crate::rules::{RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
+use crate::rules::{RULES_AGENTS, RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
 use crate::state::{Data, Index};
-use crate::waiting_room::{Draw, Mark, Phase, Room, draw};
+use crate::waiting_room::{AGENT_SERIAL_FIRST, Agents, Draw, Mark, Phase, Room, draw};
 
 /// Every invariant with its number. Numbers are stable: reports cite them.
 pub const INVARIANTS: &[(u8, &str)] = &[
@@ -35,7 +35,7 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (15, "a lease ends within its length from now"),
     (16, "the rules are a version that this build knows, and version 1 has no lease and counts no answers"),
     (17, "before rules 3 no campaign has reminders, and none was pushed; none is pushed before it is due"),
-    (18, "before rules 4 there are no no-shows"),
+    (18, "before rules 4 there are no no-shows, and no agents let anybody in"),
     (19, "nobody is a no-show before the time to come is over"),
     (20, "a room calls no position that was not issued"),
     (21, "a room has no more passes active than the limit"),
@@ -48,6 +48,8 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (25, "the revealed seed is the one that was committed to, and the draw follows from it"),
     (26, "the tickets marked as inside are those that have an active pass"),
     (27, "every active pass is in the queue of endings, which is in order"),
+    (28, "agents have the part of the pace that they may have, and save up no more than that allows"),
+    (29, "agents' passes are those inside with a number of theirs, one for each person"),
 ];
 
 /// An invariant that does not hold. It means a bug or a damaged snapshot.
@@ -97,6 +99,7 @@ pub fn check_light(data: &Data) -> Result<(), Violation> {
     }
     for (id, room) in &data.rooms {
         check_room_totals(*id, room)?;
+        ensure(data.rules >= RULES_AGENTS || room.agents == Agents::default(), 18, id.0)?;
     }
     Ok(())
 }
@@ -266,7 +269,10 @@ fn check_room_totals(id: RoomId, room: &Room) -> Result<(), Violation> {
     ensure(lobby_fits && (room.phase != Phase::Lobby || room.lobby.is_none()), 22, subject)?;
     ensure(u64::from(room.entered) + u64::from(room.left) <= u64::from(room.issued), 23, subject)?;
     let people = if room.config.identity_bound { room.issued as usize } else { 0 };
-    ensure(room.people.len() == people && room.people.first() == 0, 24, subject)
+    ensure(room.people.len() == people && room.people.first() == 0, 24, subject)?;
+    let Agents { share_permille, credit, .. } = room.agents;
+    let fits = share_permille <= limits::AGENT_SHARE_PERMILLE_MAX && credit <= room.agents_credit_max();
+    ensure(fits, 28, subject)
 }
 
 fn check_room(id: RoomId, room: &Room) -> Result<(), Violation> {
@@ -279,8 +285,14 @@ fn check_room(id: RoomId, room: &Room) -> Result<(), Violation> {
     const LOWER: u64 = 0x5555_5555_5555_5555;
     let marked: usize =
         room.marks.words().iter().map(|word| (word & !(word >> 1) & LOWER).count_ones() as usize).sum();
-    let all_marked = room.inside.keys().all(|serial| room.marks.get(*serial) == Mark::Inside);
-    ensure(marked == room.inside.len() && all_marked, 26, id.0)?;
+    let of_agents = room.inside.range(Serial(AGENT_SERIAL_FIRST)..);
+    let mut tickets = room.inside.range(..Serial(AGENT_SERIAL_FIRST));
+    let as_many = marked == room.inside.len() - of_agents.clone().count();
+    ensure(as_many && tickets.all(|(serial, _)| room.marks.get(*serial) == Mark::Inside), 26, id.0)?;
+    let agents = &room.agents;
+    let named = agents.passes().keys().eq(of_agents.map(|(serial, _)| serial));
+    let given = agents.passes().keys().all(|serial| serial.0 - AGENT_SERIAL_FIRST < agents.issued);
+    ensure(named && given && agents.is_one_each(), 29, id.0)?;
     let ends: BTreeSet<_> = room.ends.iter().map(|end| (end.serial, end.ends_at)).collect();
     let covered = room.inside.iter().all(|(serial, inside)| ends.contains(&(*serial, inside.ends_at)));
     let mut in_order = true;

@@ -13,6 +13,8 @@ pub const JOINS_PER_COMMAND_MAX: u32 = 65_536;
 pub const PASSES_PER_ROOM_MAX: u32 = 1_000_000;
 /// Entries a minute that a room may be set to.
 pub const ENTRIES_PER_MINUTE_MAX: u32 = 6_000_000;
+/// The largest part of a room's pace for its telephone agents, thousandths: the line keeps half.
+pub const AGENT_SHARE_PERMILLE_MAX: u32 = 500;
 /// The shortest and longest life of a pass.
 pub const PASS_TTL_MS_MIN: u32 = 10_000;
 /// See [`PASS_TTL_MS_MIN`].

@@ -72,6 +72,13 @@ pub enum Outcome {
         /// When it ends by itself.
         until: Time,
     },
+    /// The person on the telephone is inside until `ends_at`.
+    EnteredByAgent {
+        /// The number of their pass, as in [`crate::command::Entry`].
+        serial: Serial,
+        /// When the pass ends.
+        ends_at: Time,
+    },
     /// The person did not come; the place is free again.
     MarkedNoShow {
         /// The booking.
@@ -187,14 +194,16 @@ reasons! {
     TicketUnknown = 30, "ticket_unknown";
     /// The ticket's turn has not come; the detail is its position, from 0.
     NotCalled = 31, "not_called";
-    /// Called, but the service behind is full this moment; the detail is milliseconds to wait.
+    /// Called, but the service behind is full this moment, or the agents have let in as many as they may; the detail is milliseconds to wait.
     Busy = 32, "busy";
     /// The ticket has been used up or given back.
     TicketSpent = 33, "ticket_spent";
     /// The opening has passed already and cannot be moved.
     AlreadyOpen = 34, "already_open";
-    /// The ticket belongs to another person.
+    /// The ticket or pass belongs to another person.
     TicketForeign = 35, "ticket_foreign";
+    /// The room lets nobody in by telephone.
+    AgentShareNone = 36, "agent_share_none";
 
     /// There is no such campaign.
     CampaignUnknown = 50, "campaign_unknown";

@@ -422,7 +422,9 @@ fn apply(data: &mut Data, index: &mut Index, body: &Body) -> Outcome {
         | Body::Join { .. }
         | Body::JoinAs { .. }
         | Body::Enter { .. }
-        | Body::Leave { .. } => waiting_room::handle(data, index, body),
+        | Body::Leave { .. }
+        | Body::SetAgentShare { .. }
+        | Body::EnterByAgent { .. } => waiting_room::handle(data, index, body),
         _ => booking::handle(data, index, body),
     }
 }

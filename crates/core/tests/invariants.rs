@@ -15,7 +15,9 @@ use jari_core::recent::Recent;
 use jari_core::rules::RULES_NEWEST;
 use jari_core::state::Contact;
 use jari_core::time::Date;
-use jari_core::waiting_room::{Draw, Inside, Mark, Pace, RoomConfig, draw};
+use jari_core::waiting_room::{
+    AGENT_SERIAL_FIRST, Agents, Draw, Inside, Mark, Pace, PassEnd, RoomConfig, draw,
+};
 use jari_core::{Body, Command, Data, State, Time, invariants, limits, step};
 
 const SEED: [u8; 32] = [9; 32];
@@ -179,6 +181,7 @@ fn damages_of_bookings() -> Vec<(u8, Damage)> {
         }),
         (17, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().config.reminder_ms = 600_000),
         (18, |data| booking(data, 0).state = BookingState::NoShow),
+        (18, |data| data.rooms.get_mut(&ROOM).unwrap().agents.issued = 1),
         (19, |data| {
             data.rules = 4;
             booking(data, 0).state = BookingState::NoShow;
@@ -210,7 +213,29 @@ fn damages_of_rooms() -> Vec<(u8, Damage)> {
         (26, |data| data.rooms.get_mut(&ROOM).unwrap().marks.set(Serial(0), Mark::Lapsed)),
         (26, |data| data.rooms.get_mut(&ROOM).unwrap().marks.set(Serial(5), Mark::Inside)),
         (27, |data| data.rooms.get_mut(&ROOM).unwrap().ends = Chunked::default()),
+        (28, |data| under_rules_4(data).share_permille = limits::AGENT_SHARE_PERMILLE_MAX + 1),
+        (28, |data| under_rules_4(data).credit = 1),
+        (29, |data| {
+            let passes = [(Serial(AGENT_SERIAL_FIRST), PersonId(8))].into();
+            *under_rules_4(data) = Agents::restore(0, 0, 1, passes);
+        }),
+        (29, |data| {
+            let numbers = [0, 1].map(|number| Serial(AGENT_SERIAL_FIRST + number));
+            let passes = numbers.map(|serial| (serial, PersonId(8))).into();
+            *under_rules_4(data) = Agents::restore(0, 0, 2, passes);
+            let room = data.rooms.get_mut(&ROOM).unwrap();
+            let ends_at = room.inside[&Serial(0)].ends_at;
+            for serial in numbers {
+                room.inside.insert(serial, Inside { ends_at, bookings: 0, confirmed: 0 });
+                room.ends.push(PassEnd { ends_at, serial });
+            }
+        }),
     ]
+}
+
+fn under_rules_4(data: &mut Data) -> &mut Agents {
+    data.rules = 4;
+    &mut data.rooms.get_mut(&ROOM).unwrap().agents
 }
 
 fn add_cancelled_bookings(data: &mut Data) {
@@ -259,7 +284,7 @@ fn the_light_check_sees_what_totals_can_tell() {
         }
     }
     seen.dedup();
-    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 17, 20, 21, 22, 23, 24]);
+    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 17, 18, 20, 21, 22, 23, 24, 28]);
 }
 
 #[test]

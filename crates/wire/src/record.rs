@@ -17,8 +17,8 @@
 //! | tags | commands |
 //! |---|---|
 //! | 1-4 | `Upgrade` `AckEffects` `TakeLease` `Checkpoint` |
-//! | 10-18 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` |
-//! | 20-23 | `Join` `JoinAs` `Enter` `Leave` |
+//! | 10-19 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` `SetAgentShare` |
+//! | 20-24 | `Join` `JoinAs` `Enter` `Leave` `EnterByAgent` |
 //! | 30-37 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign`, `CreateCampaign` with reminders |
 //! | 40-47 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` `MarkNoShow` `WalkIn` |
 //! | 50-55 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` |
@@ -306,11 +306,13 @@ bodies! {
     16 SetPace { room, pace, reason }
     17 ReportHealth { room, latency_p95_ms, error_ppm }
     18 SetNotices { room, notices }
+    19 SetAgentShare { room, permille, reason }
 
     20 Join { room, count }
     21 JoinAs { room, person }
     22 Enter { room, serial }
     23 Leave { room, serial }
+    24 EnterByAgent { room, person }
 
     30 CreateCampaign { campaign, config }
     31 SetRules { campaign, rules, reason }

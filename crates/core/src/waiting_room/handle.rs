@@ -10,7 +10,7 @@
 use alloc::vec::Vec;
 
 use super::draw::{self, Draw};
-use super::{Marks, Pace, Phase, Places, Room, RoomConfig, pace, people};
+use super::{Agents, Marks, Pace, Phase, Places, Room, RoomConfig, agents, pace, people};
 use crate::chunked::Chunked;
 use crate::command::{Body, Text};
 use crate::ids::RoomId;
@@ -37,6 +37,10 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
         Body::JoinAs { room, person } => people::join_as(data, index, *room, *person),
         Body::Enter { room, serial } => people::enter_room(data, *room, *serial),
         Body::Leave { room, serial } => people::leave_room(data, *room, *serial),
+        Body::SetAgentShare { room, permille, reason } => {
+            agents::set_agent_share(data, *room, *permille, reason)
+        }
+        Body::EnterByAgent { room, person } => agents::enter_by_agent(data, index, *room, *person),
         _ => unreachable!("the dispatcher sends only a waiting room's commands here"),
     };
     result.unwrap_or_else(|refused| refused)
@@ -59,11 +63,11 @@ pub(super) fn live_room(data: &mut Data, room: RoomId) -> Checked<&mut Room> {
     if room.phase == Phase::Closed { refuse(Reason::RoomClosed) } else { Ok(room) }
 }
 
-fn fit_text(text: &str) -> Checked<()> {
+pub(super) fn fit_text(text: &str) -> Checked<()> {
     if text_fits(text) { Ok(()) } else { refuse(Reason::TextUnfit) }
 }
 
-fn unfit<T>(setting: u64) -> Checked<T> {
+pub(super) fn unfit<T>(setting: u64) -> Checked<T> {
     Err(Outcome::refused_with(Reason::SettingUnfit, setting))
 }
 
@@ -234,6 +238,7 @@ impl Room {
             entered: 0,
             left: 0,
             controller: pace::Controller::default(),
+            agents: Agents::default(),
         }
     }
 }

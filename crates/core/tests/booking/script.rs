@@ -135,6 +135,9 @@ fn answer(outcome: Outcome) -> String {
         Outcome::DeskAdded { desk } => format!("desk D{}", desk.0),
         Outcome::SlotsAdded { first, count } => format!("slots S{} {count}", first.0),
         Outcome::Leased { until } => format!("leased until {}", show(until)),
+        Outcome::EnteredByAgent { serial, ends_at } => {
+            format!("entered {} until {}", serial.0, show(ends_at))
+        }
         Outcome::MarkedNoShow { booking } => format!("no_show B{}", booking.0),
     }
 }
@@ -291,6 +294,12 @@ fn body_of_people(words: &[&str]) -> Body {
         "join" => Body::Join { room: RoomId(number(words[1])), count: number(words[2]) },
         "join_as" => Body::JoinAs { room: RoomId(number(words[1])), person: whose(words[2]) },
         "enter" => Body::Enter { room: entry(words[1]).room, serial: entry(words[1]).serial },
+        "phone" => Body::EnterByAgent { room: RoomId(number(words[1])), person: whose(words[2]) },
+        "agent_share" => Body::SetAgentShare {
+            room: RoomId(number(words[1])),
+            permille: number(words[2]),
+            reason: "because".into(),
+        },
         "leave" => Body::Leave { room: entry(words[1]).room, serial: entry(words[1]).serial },
         other => panic!("no such command: {other}"),
     }

@@ -78,7 +78,11 @@ fn promise_of(body: &Body) -> Promise {
         | Body::CheckIn { .. }
         | Body::MarkNoShow { .. }
         | Body::WalkIn { .. } => Promise::Twice,
-        Body::Join { .. } | Body::JoinAs { .. } | Body::Enter { .. } | Body::Leave { .. } => Promise::Order,
+        Body::Join { .. }
+        | Body::JoinAs { .. }
+        | Body::Enter { .. }
+        | Body::EnterByAgent { .. }
+        | Body::Leave { .. } => Promise::Order,
         Body::TakeLease { .. } => Promise::Twice,
         Body::KeepContact { .. } | Body::DropContact { .. } => Promise::Lost,
         _ => Promise::Rules,
@@ -127,6 +131,7 @@ fn kind_of(outcome: &Outcome) -> &'static str {
         Outcome::DeskAdded { .. } => "desk_added",
         Outcome::SlotsAdded { .. } => "slots_added",
         Outcome::Leased { .. } => "leased",
+        Outcome::EnteredByAgent { .. } => "entered_by_agent",
         Outcome::MarkedNoShow { .. } => "marked_no_show",
     }
 }
@@ -157,11 +162,13 @@ impl Auditor {
         model.bookings.get(id.0 as usize).and_then(|booking| model.reminder_due(booking))
     }
 
-    /// From when on the next one who is booked, and may still come, is a no-show.
+    /// The next one who is booked, and may still come, and from when on they are a no-show.
     #[must_use]
-    pub fn next_missed(&self) -> Option<u64> {
-        let booked = self.model.bookings.iter().filter(|booking| booking.state == BookingState::Booked);
-        booked.map(|booking| self.model.missed_at(booking)).filter(|at| *at > self.model.now).min()
+    pub fn next_missed(&self) -> Option<(u64, BookingId)> {
+        let booked = (0..).map(BookingId).zip(&self.model.bookings);
+        let booked = booked.filter(|(_, booking)| booking.state == BookingState::Booked);
+        let missed = booked.map(|(id, booking)| (self.model.missed_at(booking), id));
+        missed.filter(|(at, _)| *at > self.model.now).min()
     }
 
     /// Who holds the lease by the whole order: node, life, until when.

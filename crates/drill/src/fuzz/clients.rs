@@ -110,7 +110,9 @@ impl World {
     /// soon: errors live there.
     fn meet_end(&mut self, outcome: Outcome) {
         let ends_at = match outcome {
-            Outcome::Held { ends_at, .. } | Outcome::Entered { ends_at } => ends_at,
+            Outcome::Held { ends_at, .. }
+            | Outcome::Entered { ends_at }
+            | Outcome::EnteredByAgent { ends_at, .. } => ends_at,
             Outcome::Confirmed { booking } | Outcome::Rescheduled { booking } => {
                 match self.auditor.reminder_due(booking).filter(|due| *due < self.clock() + SOON_MS) {
                     Some(due) => Time(due),

@@ -133,14 +133,18 @@ impl World {
         }
     }
 
-    /// Everything stands still for hours, a night at the most. Half of the time it goes on a
+    /// Everything stands still for hours, a night at the most. Often it goes on a
     /// moment before somebody is a no-show, and a node has a turn at that very instant.
     fn pass_hours(&mut self, node: usize) {
         self.happened(Fault::QuietHours, node);
         let mut hours_ms = u64::from(self.random.below(DAY_MS as u32 / 3));
-        let missed = self.auditor.next_missed().map_or(0, |at| at.saturating_sub(self.clock()));
-        if (MOMENT_MS..DAY_MS / 3).contains(&missed) && self.random.chance(0.5) {
-            hours_ms = missed - MOMENT_MS;
+        let clock = self.clock();
+        let missed = self.auditor.next_missed().map(|(at, booking)| (at.saturating_sub(clock), booking));
+        if let Some((ms, booking)) = missed.filter(|(ms, _)| (MOMENT_MS..DAY_MS / 3).contains(ms))
+            && self.random.chance(0.7)
+        {
+            self.workload.missed = Some(booking);
+            hours_ms = ms - MOMENT_MS;
             let life = self.nodes[node].life;
             self.after(MOMENT_MS, Event::Turn(node, life));
         }

@@ -35,6 +35,8 @@ pub struct Workload {
     past: Vec<Command>,
     slots: u32,
     rules_version: u32,
+    /// Somebody whom a clinic waits for, and perhaps in vain.
+    pub missed: Option<BookingId>,
     /// From when on the operator asks for newer rules of the service; none once they count.
     upgrade_at: Option<u64>,
 }
@@ -70,6 +72,7 @@ impl Workload {
             past: Vec::new(),
             slots,
             rules_version: 1,
+            missed: None,
             upgrade_at: plan.old_builds.then_some(START_MS + plan.upgrade_ms),
         }
     }
@@ -89,6 +92,11 @@ impl Workload {
             }
             (Body::JoinAs { room, person }, Outcome::Joined { first, .. }) => {
                 let ticket = (*room, first, Some(*person));
+                self.tickets.retain(|known| *known != ticket);
+                self.tickets.push(ticket);
+            }
+            (Body::EnterByAgent { room, person }, Outcome::EnteredByAgent { serial, .. }) => {
+                let ticket = (*room, serial, Some(*person));
                 self.tickets.retain(|known| *known != ticket);
                 self.tickets.push(ticket);
             }
@@ -123,6 +131,11 @@ impl Workload {
             let person = self.person(random).0;
             let sealed = vec![7; UNFIT_BYTES].into();
             return self.remembered(Body::KeepContact { person, sealed }, random);
+        }
+        if let Some(booking) = self.missed.filter(|_| random.chance(0.1)) {
+            let comes = random.chance(0.15);
+            let body = if comes { Body::CheckIn { booking } } else { Body::MarkNoShow { booking } };
+            return self.remembered(body, random);
         }
         let operates = if client == 0 { 0.8 } else { 0.03 };
         let body = if random.chance(operates) { self.operator(now, random) } else { self.citizen(random) };
@@ -207,11 +220,12 @@ impl Workload {
                 let room = if random.chance(0.8) { FREE } else { Workload::room(random) };
                 Body::Join { room, count: joins(random) }
             }
-            17..34 => {
+            17..22 => Body::EnterByAgent { room: Workload::room(random), person: self.person(random).0 },
+            22..36 => {
                 let (room, serial) = self.ticket(random);
                 Body::Enter { room, serial }
             }
-            34..60 => self.hold(random),
+            36..60 => self.hold(random),
             60..88 if self.bookings.is_empty() && random.chance(0.8) => self.hold(random),
             60..74 => Body::Confirm { booking, person },
             74..80 => Body::Cancel { booking, person },
@@ -256,9 +270,9 @@ impl Workload {
         // Any of those booked, not only the last: what was missed was booked a while ago.
         let late = |random: &mut Random| pick(&self.bookings, random).map_or(BookingId(0), |(id, _)| id);
         match random.below(10) {
-            0..2 => Body::CheckIn { booking: self.booking(random).0 },
-            2..4 => Body::CheckIn { booking: late(random) },
-            4..7 => Body::MarkNoShow { booking: late(random) },
+            0 => Body::CheckIn { booking: self.booking(random).0 },
+            1 => Body::CheckIn { booking: late(random) },
+            2..7 => Body::MarkNoShow { booking: late(random) },
             _ => self.walk_in(random),
         }
     }
@@ -285,8 +299,12 @@ impl Workload {
             34..46 => Body::ResumeCampaign { campaign },
             46..49 => Body::PauseRoom { room, reason },
             49..57 => Body::ResumeRoom { room },
-            57..62 => Body::SetPace { room, pace: country::pace(random), reason },
-            62..68 => {
+            57..60 => Body::SetPace { room, pace: country::pace(random), reason },
+            60..64 => {
+                let permille = [0, 1, 100, 250, 500, 500, 501][random.below(7) as usize];
+                Body::SetAgentShare { room, permille, reason }
+            }
+            64..68 => {
                 let (latency_p95_ms, error_ppm) = (random.below(400), random.below(20_000));
                 Body::ReportHealth { room, latency_p95_ms, error_ppm }
             }

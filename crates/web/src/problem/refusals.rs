@@ -158,6 +158,11 @@ fn of_rooms(reason: Reason) -> Option<Words> {
         Reason::AlreadyOpen => {
             (CONFLICT, "The room has opened already", "An opening that has passed cannot be moved.")
         }
+        Reason::AgentShareNone => (
+            FORBIDDEN,
+            "Nobody comes in by telephone",
+            "This room has no share of its pace for telephone agents. The operator can give it one.",
+        ),
         Reason::TicketForeign => {
             (FORBIDDEN, "Another person's ticket", "This ticket belongs to another person. Use your own.")
         }

@@ -60,7 +60,7 @@ numbered! {
     BookingState { Held Booked Used Cancelled Lapsed NoShow }
     EffectKind { BookingConfirmed BookingCancelled BookingRescheduled Reminder }
     EventKind {
-        RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet
+        RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet AgentShareSet
         CampaignCreated RulesSet WindowsSet QuotaSet CampaignPaused CampaignResumed CampaignClosed
         CapacitySet WithdrawnSet VaccineQuotaSet RulesUpgraded
     }
@@ -121,6 +121,7 @@ outcomes! {
     11 SlotsAdded { first, count }
     12 Leased { until }
     13 MarkedNoShow { booking }
+    14 EnteredByAgent { serial, ends_at }
 }
 
 impl Wire for Recent {

@@ -48,7 +48,7 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         out.element(reminded)?;
     }
     out.section(Section::Rooms)?;
-    rooms::write(rooms, out)?;
+    rooms::write(rooms, version >= DESK, out)?;
     out.section(Section::Campaigns)?;
     out.element(&(campaigns.len() as u64))?;
     for (id, campaign) in campaigns {
@@ -87,7 +87,7 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
     let (lease, answers) = if version >= LEASES { read_lease(from)? } else { (None, 0) };
     let reminded = if version >= REMINDERS { from.element()? } else { Reminded::default() };
     from.section(Section::Rooms)?;
-    let rooms = rooms::read(from)?;
+    let rooms = rooms::read(version >= DESK, from)?;
     from.section(Section::Campaigns)?;
     let campaigns = read_campaigns(version, from)?;
     from.section(Section::Clinics)?;

@@ -20,7 +20,8 @@ use jari_core::state::{Contact, Event, EventKind};
 use jari_core::time::{Date, Time};
 use jari_core::waiting_room::draw::{Draw, commitment};
 use jari_core::waiting_room::{
-    Cohort, Controller, Inside, Mark, Marks, Pace, PassEnd, Phase, Room, RoomConfig,
+    AGENT_SERIAL_FIRST, Agents, Cohort, Controller, Inside, Mark, Marks, Pace, PassEnd, Phase, Room,
+    RoomConfig,
 };
 use jari_core::{Body, Command, Data};
 
@@ -147,10 +148,13 @@ pub fn commands_of_rules_3() -> Vec<(&'static str, Command)> {
 
 /// One command of every kind that came with rules 4, by name.
 pub fn commands_of_rules_4() -> Vec<(&'static str, Command)> {
-    let (slot, person, birth) = (SlotId(70_000), PERSON, Date(-5_000));
+    let (room, slot, person, birth) = (ROOM, SlotId(70_000), PERSON, Date(-5_000));
+    let reason = Box::from("공급 지연");
     with_ids(vec![
         ("mark-no-show", Body::MarkNoShow { booking: BookingId(1_000_000) }),
         ("walk-in", Body::WalkIn { slot, person, birth, dose: 2, channel: ChannelId::CLINIC }),
+        ("set-agent-share", Body::SetAgentShare { room, permille: 150, reason }),
+        ("enter-by-agent", Body::EnterByAgent { room, person }),
     ])
 }
 
@@ -261,6 +265,7 @@ fn room(people: u32) -> Room {
             entries_by_ten_s: VecDeque::from([0, 2]),
             newest_ten_s: AT.0 / 10_000,
         },
+        agents: Agents::default(),
     }
 }
 
@@ -308,7 +313,16 @@ pub fn data_of_rules_4(bookings: u32) -> Data {
     let mut data = data_of_rules_3(bookings);
     data.rules = 4;
     data.bookings.push(booking(bookings, BookingState::NoShow));
-    let outcomes = [Outcome::MarkedNoShow { booking: BookingId(5) }];
+    let by_agent = Serial(AGENT_SERIAL_FIRST + 6);
+    let room = data.rooms.get_mut(&ROOM).expect("there is one");
+    room.agents = Agents::restore(150, 60_000_000_000, 7, BTreeMap::from([(by_agent, PERSON)]));
+    room.inside.insert(by_agent, Inside { ends_at: AT, bookings: 1, confirmed: 0 });
+    let reason = Box::from("까닭");
+    data.events.push(Event { at: AT, kind: EventKind::AgentShareSet, subject: 3, value: 150, reason });
+    let outcomes = [
+        Outcome::MarkedNoShow { booking: BookingId(5) },
+        Outcome::EnteredByAgent { serial: by_agent, ends_at: AT },
+    ];
     for (number, outcome) in (0..).zip(outcomes) {
         data.recent.push(Recent { id: CommandId(2_000 + number), digest: 1, outcome });
     }

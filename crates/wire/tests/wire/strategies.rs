@@ -198,6 +198,12 @@ fn room_kinds() -> Vec<BoxedStrategy<Body>> {
         kind(Just(()), |Ids { room, person, .. }, ()| Body::JoinAs { room, person }),
         kind(Just(()), |Ids { room, serial, .. }, ()| Body::Enter { room, serial }),
         kind(Just(()), |Ids { room, serial, .. }, ()| Body::Leave { room, serial }),
+        kind((long(), text()), |Ids { room, .. }, (permille, reason)| Body::SetAgentShare {
+            room,
+            permille,
+            reason,
+        }),
+        kind(Just(()), |Ids { room, person, .. }, ()| Body::EnterByAgent { room, person }),
     ]
 }
 

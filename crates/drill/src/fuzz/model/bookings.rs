@@ -148,7 +148,11 @@ impl Model {
         if self.served((id, serial)) >= room.config.bookings_per_pass {
             return no(Reason::PassSpent);
         }
-        if room.config.identity_bound && room.people[serial.0 as usize] != wish.person {
+        let person = match room.person_of(serial) {
+            None if room.config.identity_bound => Some(room.people[serial.0 as usize]),
+            of_agent => of_agent,
+        };
+        if person.is_some_and(|person| person != wish.person) {
             return no(Reason::TicketForeign);
         }
         Ok(Some((id, serial)))

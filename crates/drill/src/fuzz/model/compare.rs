@@ -198,6 +198,9 @@ fn compare_room(
         .map(|(serial, inside)| (*serial, inside.ends_at.0, inside.confirmed, inside.bookings))
         .collect();
     same("passes of room", id, inside, should)?;
+    let agents = (u64::from(has.agents.share_permille), has.agents.issued as usize);
+    same("agents of room", id, agents, (room.agents.permille, room.agents.people.len()))?;
+    same("agents' passes of room", id, has.agents.passes(), &room.passes_of_agents())?;
     if has.called < room.called_min || has.called > has.issued {
         return Err(format!(
             "room {id} has called {}, but {} were called and {} issued",

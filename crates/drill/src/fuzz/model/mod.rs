@@ -11,6 +11,7 @@
 //! It must never call the machine, nor keep a total that could be recounted. Start reading at
 //! [`Model::apply`], then [`bookings`].
 
+pub mod agents;
 pub mod bookings;
 pub mod compare;
 mod desk;
@@ -164,6 +165,7 @@ impl Model {
         }
         let outcome = match &command.body {
             Body::Enter { room, serial } => self.enter(*room, *serial, told)?,
+            Body::EnterByAgent { room, person } => self.enter_by_agent(*room, *person, told)?,
             body => self.decide(body).unwrap_or_else(|refused| refused),
         };
         if command.id != CommandId(0) {
