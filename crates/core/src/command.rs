@@ -350,6 +350,38 @@ pub enum Body {
         /// The person, vouched for by the agent. The pass counts for nobody else.
         person: PersonId,
     },
+
+    // --- leftover places, from rules 4 on ---
+    /// A person would come to a clinic at short notice, today; again, to say how long the way is
+    /// by now.
+    Standby {
+        /// The clinic's part in the campaign.
+        desk: DeskId,
+        /// Who.
+        person: PersonId,
+        /// Their birth date, vouched for by whoever identified them.
+        birth: Date,
+        /// Which dose of the course, from 1.
+        dose: u8,
+        /// How many minutes they need to be there, as they say.
+        minutes: u16,
+    },
+    /// The person does not stand by there any more.
+    StandDown {
+        /// The clinic's part in the campaign.
+        desk: DeskId,
+        /// Who.
+        person: PersonId,
+    },
+    /// A clinic offers free places of a slot of today to those who stand by, one after the other.
+    OfferLeftover {
+        /// The slot.
+        slot: SlotId,
+        /// How many places, beside those that are offered already.
+        places: u32,
+        /// How long each has to answer, milliseconds.
+        offer_ms: u32,
+    },
 }
 
 /// A verified pass: the ticket that is inside.

@@ -8,11 +8,13 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::booking::{Booking, BookingState, Campaign, Reminded, Supply};
+use crate::booking::{Booking, BookingState, Campaign, Reminded, Standbys, Supply};
 use crate::chunked::Chunked;
-use crate::ids::{RoomId, Serial};
+use crate::ids::{DeskId, PersonId, RoomId, Serial, SlotId};
 use crate::limits;
-use crate::rules::{RULES_AGENTS, RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
+use crate::rules::{
+    RULES_AGENTS, RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS, RULES_STANDBY,
+};
 use crate::state::{Data, Index};
 use crate::waiting_room::{AGENT_SERIAL_FIRST, Agents, Draw, Mark, Phase, Room, draw};
 
@@ -35,7 +37,10 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (15, "a lease ends within its length from now"),
     (16, "the rules are a version that this build knows, and version 1 has no lease and counts no answers"),
     (17, "before rules 3 no campaign has reminders, and none was pushed; none is pushed before it is due"),
-    (18, "before rules 4 there are no no-shows, and no agents let anybody in"),
+    (
+        18,
+        "before rules 4 there are no no-shows, no agents let anybody in, nobody stands by and nothing is offered",
+    ),
     (19, "nobody is a no-show before the time to come is over"),
     (20, "a room calls no position that was not issued"),
     (21, "a room has no more passes active than the limit"),
@@ -50,7 +55,12 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (27, "every active pass is in the queue of endings, which is in order"),
     (28, "agents have the part of the pace that they may have, and save up no more than that allows"),
     (29, "agents' passes are those inside with a number of theirs, one for each person"),
+    (30, "what is offered of a slot are its holds that are offers, and no more than is to be offered"),
+    (31, "a person stands by at a desk once, until the day ends, and at no more desks than one may"),
 ];
+
+/// The longest day.
+const DAY_MS: u64 = 86_400_000;
 
 /// An invariant that does not hold. It means a bug or a damaged snapshot.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -109,6 +119,7 @@ pub(crate) fn check_counts(data: &Data) -> Result<(), Violation> {
     check_light(data)?;
     let counted = count_bookings(data)?;
     check_supplies(data, &counted)?;
+    check_standbys(data)?;
     check_people(data)?;
     for (id, room) in &data.rooms {
         check_room(*id, room)?;
@@ -127,6 +138,8 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
         (data.recent.len() as u64, limits::RECENT_MAX),
         (data.effects.len() as u64, limits::EFFECTS_MAX),
         (data.events.len() as u64, limits::EVENTS_MAX),
+        (data.standbys.people.len() as u64, limits::STANDBYS_MAX as u64),
+        (data.standbys.offerings.len() as u64, limits::OFFERINGS_MAX as u64),
     ];
     for (number, (length, length_max)) in (0_u64..).zip(lengths) {
         ensure(length <= length_max, 11, number)?;
@@ -141,6 +154,7 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
     ensure((may_remind || unmarked) && data.reminded.due <= data.time, 17, data.reminded.due.0)?;
     let silent = |campaign: &Campaign| campaign.config.reminder_ms == 0;
     ensure(may_remind || data.campaigns.values().all(silent), 17, 0_u64)?;
+    ensure(data.rules >= RULES_STANDBY || data.standbys == Standbys::default(), 18, 0_u64)?;
     // These are named by their numbers for good, so their fronts are never dropped.
     let firsts = [
         data.clinics.first(),
@@ -180,13 +194,17 @@ fn add(sum: &mut Supply, part: &Supply) {
 /// Held, booked and used places by slot, from the bookings.
 fn count_bookings(data: &Data) -> Result<Vec<[u32; 3]>, Violation> {
     let mut counted = vec![[0; 3]; data.slots.len()];
+    let mut offers: BTreeMap<SlotId, u32> = BTreeMap::new();
     for (id, booking) in (0_u64..).zip(data.bookings.iter()) {
         let slot = data.slots.get(u64::from(booking.slot.0)).ok_or_else(|| violation(4, id))?;
         let counts = &mut counted[booking.slot.0 as usize];
         match booking.state {
-            BookingState::Held => {
+            BookingState::Held | BookingState::Offered => {
                 ensure(booking.until > data.time, 8, id)?;
                 counts[0] += 1;
+                if booking.state == BookingState::Offered {
+                    *offers.entry(booking.slot).or_default() += 1;
+                }
             }
             BookingState::Booked => counts[1] += 1,
             BookingState::Used => counts[2] += 1,
@@ -197,7 +215,46 @@ fn count_bookings(data: &Data) -> Result<Vec<[u32; 3]>, Violation> {
             }
         }
     }
+    check_offers(data, &offers)?;
     Ok(counted)
+}
+
+/// Whether the open offers are those of the offerings.
+fn check_offers(data: &Data, offers: &BTreeMap<SlotId, u32>) -> Result<(), Violation> {
+    let offerings = &data.standbys.offerings;
+    for slot in offers.keys() {
+        ensure(data.rules >= RULES_STANDBY, 18, slot.0)?;
+        ensure(offerings.contains_key(slot), 30, slot.0)?;
+    }
+    for (slot, offering) in offerings {
+        ensure(u64::from(slot.0) < data.slots.end(), 4, slot.0)?;
+        let open = offers.get(slot).copied().unwrap_or(0);
+        let fits = open == offering.open
+            && open <= offering.places
+            && (1..=limits::OFFER_PLACES_MAX).contains(&offering.places)
+            && (limits::OFFER_MS_MIN..=limits::OFFER_MS_MAX).contains(&offering.offer_ms);
+        ensure(fits, 30, slot.0)?;
+    }
+    Ok(())
+}
+
+/// Whoever stands by does so within the limits. Those whose day is over may be in the list for a
+/// moment, and count no more.
+fn check_standbys(data: &Data) -> Result<(), Violation> {
+    let mut desks_of: BTreeMap<PersonId, BTreeSet<DeskId>> = BTreeMap::new();
+    for (key, standby) in &data.standbys.people {
+        ensure(u64::from(key.desk.0) < data.desks.end(), 4, key.desk.0)?;
+        let fits = (1..=limits::STANDBY_MINUTES_MAX).contains(&key.minutes)
+            && key.number < data.standbys.made
+            && standby.ends_at <= data.time.plus_ms(DAY_MS);
+        ensure(fits, 31, key.desk.0)?;
+        if standby.ends_at > data.time {
+            let desks = desks_of.entry(standby.person).or_default();
+            let once = desks.insert(key.desk);
+            ensure(once && desks.len() <= limits::STANDBYS_PER_PERSON_MAX, 31, key.desk.0)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_supplies(data: &Data, counted: &[[u32; 3]]) -> Result<(), Violation> {

@@ -79,6 +79,16 @@ pub enum Outcome {
         /// When the pass ends.
         ends_at: Time,
     },
+    /// The person stands by until `ends_at`.
+    StandingBy {
+        /// The end of the day.
+        ends_at: Time,
+    },
+    /// Free places of a slot are offered.
+    Offered {
+        /// How many offers of this slot wait for an answer now.
+        offers: u32,
+    },
     /// The person did not come; the place is free again.
     MarkedNoShow {
         /// The booking.
@@ -281,4 +291,8 @@ reasons! {
     BookingMissed = 86, "booking_missed";
     /// The desk gives the slot's places later; the detail is the instant from which it does.
     SlotAhead = 87, "slot_ahead";
+    /// The person stands by at as many desks as one may.
+    TooManyStandbys = 88, "too_many_standbys";
+    /// The person does not stand by there.
+    StandbyUnknown = 89, "standby_unknown";
 }

@@ -1,8 +1,11 @@
 //! Each invariant finds what it is there to find: a state is damaged in one place, and
 //! the check names the number.
 
+use std::collections::BTreeMap;
+
 use jari_core::booking::{
-    Booking, BookingState, CampaignConfig, ClinicConfig, Desk, Rules, SlotSpec, Supply, Vaccine, Window,
+    Booking, BookingState, CampaignConfig, ClinicConfig, Desk, Offering, Rules, SlotSpec, Standby,
+    StandbyKey, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
@@ -126,7 +129,7 @@ fn slot_supply(data: &mut Data) -> &mut Supply {
 
 /// Damage by the invariant that finds it first.
 fn damages() -> Vec<(u8, Damage)> {
-    [damages_of_bookings(), damages_of_rooms()].concat()
+    [damages_of_bookings(), damages_of_standbys(), damages_of_rooms()].concat()
 }
 
 fn damages_of_bookings() -> Vec<(u8, Damage)> {
@@ -182,11 +185,60 @@ fn damages_of_bookings() -> Vec<(u8, Damage)> {
         (17, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().config.reminder_ms = 600_000),
         (18, |data| booking(data, 0).state = BookingState::NoShow),
         (18, |data| data.rooms.get_mut(&ROOM).unwrap().agents.issued = 1),
+        (18, |data| data.standbys.made = 1),
+        (18, |data| booking(data, 1).state = BookingState::Offered),
         (19, |data| {
             data.rules = 4;
             booking(data, 0).state = BookingState::NoShow;
         }),
     ]
+}
+
+fn damages_of_standbys() -> Vec<(u8, Damage)> {
+    vec![
+        (4, |data| {
+            offering(data).insert(SlotId(2), OFFERING);
+        }),
+        (4, |data| stand_by(data, 1, 1, 7, 1)),
+        (30, |data| {
+            offering(data).insert(SlotId(0), OFFERING);
+        }),
+        (30, |data| {
+            offering(data).clear();
+            booking(data, 1).state = BookingState::Offered;
+        }),
+        (30, |data| {
+            booking(data, 1).state = BookingState::Offered;
+            offering(data).insert(SlotId(0), Offering { offer_ms: limits::OFFER_MS_MAX + 1, ..OFFERING });
+        }),
+        (31, |data| {
+            stand_by(data, 0, 1, 7, 1);
+            stand_by(data, 0, 2, 7, 1);
+        }),
+        (31, |data| stand_by(data, 0, 0, 7, 1)),
+        (31, |data| stand_by(data, 0, 1, 7, 2 * 86_400_000)),
+        (31, |data| {
+            stand_by(data, 0, 1, 7, 1);
+            data.standbys.made = 0;
+        }),
+    ]
+}
+
+const OFFERING: Offering = Offering { places: 1, open: 1, offer_ms: limits::OFFER_MS_MIN };
+
+fn offering(data: &mut Data) -> &mut BTreeMap<SlotId, Offering> {
+    data.rules = 4;
+    &mut data.standbys.offerings
+}
+
+fn stand_by(data: &mut Data, desk: u32, minutes: u16, person: u128, ms: u64) {
+    data.rules = 4;
+    let number = data.standbys.made;
+    data.standbys.made += 1;
+    let key = StandbyKey { desk: DeskId(desk), minutes, number };
+    let ends_at = data.time.plus_ms(ms);
+    let standby = Standby { person: PersonId(person), birth: Date(0), dose: 1, ends_at };
+    data.standbys.people.insert(key, standby);
 }
 
 fn damages_of_rooms() -> Vec<(u8, Damage)> {

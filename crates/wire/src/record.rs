@@ -20,8 +20,8 @@
 //! | 10-19 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` `SetAgentShare` |
 //! | 20-24 | `Join` `JoinAs` `Enter` `Leave` `EnterByAgent` |
 //! | 30-37 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign`, `CreateCampaign` with reminders |
-//! | 40-47 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` `MarkNoShow` `WalkIn` |
-//! | 50-55 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` |
+//! | 40-48 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` `MarkNoShow` `WalkIn` `OfferLeftover` |
+//! | 50-57 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` `Standby` `StandDown` |
 //!
 //! Commands that came with a later version of the rules ([`jari_core::rules`]) are in no record
 //! before that version counts, so a build that does not know them never has to read them.
@@ -330,6 +330,7 @@ bodies! {
     45 CheckIn { booking }
     46 MarkNoShow { booking }
     47 WalkIn { slot, person, birth, dose, channel }
+    48 OfferLeftover { slot, places, offer_ms }
 
     50 Hold { slot, person, birth, dose, entry, channel }
     51 Confirm { booking, person }
@@ -337,6 +338,8 @@ bodies! {
     53 Reschedule { booking, person, slot }
     54 KeepContact { person, sealed }
     55 DropContact { person }
+    56 Standby { desk, person, birth, dose, minutes }
+    57 StandDown { desk, person }
 }
 
 #[inline]

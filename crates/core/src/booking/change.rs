@@ -7,6 +7,7 @@ use super::ledger::{
     Verdict, campaign_of, desk_of, free_place, refused, refused_with, slot_of, take_place, turn_place,
 };
 use super::pass::{News, check_pass_again, tell_room};
+use super::standby;
 use super::windows::{share_allows_desk, share_reached, share_used_up};
 use crate::booking::{Booking, BookingState};
 use crate::effect::{Effect, EffectKind};
@@ -20,7 +21,7 @@ use crate::time::Time;
 /// How long to wait before trying again when messages pile up.
 const BACKLOG_RETRY_MS: u64 = 5_000;
 
-/// Turns a hold into a booking. A paused or closed campaign does not stand in the way:
+/// Turns a hold or an offer into a booking. A paused or closed campaign does not stand in the way:
 /// what a person was shown as held stays theirs.
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`); it is
@@ -29,7 +30,7 @@ const BACKLOG_RETRY_MS: u64 = 5_000;
 pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
-        BookingState::Held => {}
+        BookingState::Held | BookingState::Offered => {}
         BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
         BookingState::Cancelled => return refused(Reason::BookingCancelled),
         BookingState::Lapsed => return refused(Reason::HoldLapsed),
@@ -39,16 +40,20 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
     let campaign = campaign_of_slot(data, booking.slot);
     check_pass_again(data, campaign, &booking)?;
     check_backlog(data)?;
-    turn_place(data, booking.slot, BookingState::Held, BookingState::Booked);
+    turn_place(data, booking.slot, booking.state, BookingState::Booked);
     set_state(data, id, BookingState::Booked);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").confirmed += 1;
     index.await_reminder(data, id);
+    if booking.state == BookingState::Offered {
+        standby::offer_ended(data, index, &booking, true);
+    }
     tell_room(data, campaign, booking.serial, News::Booked);
     push_effect(data, EffectKind::BookingConfirmed, id, person);
     Ok(Outcome::Confirmed { booking: id })
 }
 
-/// Gives a hold or booking back, at any time before it is used.
+/// Gives a hold or booking back, at any time before it is used; an offer that is declined goes to
+/// whoever is next.
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`);
 /// `booking_used`; it is cancelled already (then that is the answer again);
@@ -64,6 +69,7 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
             let campaign = campaign_of_slot(data, booking.slot);
             tell_room(data, campaign, booking.serial, News::HoldEnded);
         }
+        BookingState::Offered => {}
         BookingState::Booked => {
             check_backlog(data)?;
             index.forget_reminder(data, id);
@@ -72,6 +78,11 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
     }
     free_place(data, booking.slot, booking.state);
     set_state(data, id, BookingState::Cancelled);
+    if booking.state == BookingState::Offered {
+        standby::offer_ended(data, index, &booking, false);
+        let mut looks = limits::OFFER_LOOKS_MAX;
+        standby::pass_on(data, index, booking.slot, &mut looks);
+    }
     Ok(Outcome::Cancelled { booking: id })
 }
 
@@ -138,17 +149,18 @@ fn check_move(data: &Data, index: &Index, booking: &Booking, to: SlotId) -> Resu
     Ok(())
 }
 
-/// Lets a hold lapse if nothing else became of it before its end.
-pub(super) fn lapse(data: &mut Data, id: BookingId) {
+/// Lets a hold or an offer lapse if nothing else became of it before its end; gives it if it did.
+pub(super) fn lapse(data: &mut Data, id: BookingId) -> Option<Booking> {
     let booking = *data.bookings.get(u64::from(id.0)).expect("a queued hold exists");
-    if booking.state != BookingState::Held {
-        return;
+    if !booking.state.is_held() {
+        return None;
     }
     data.bookings.get_mut(u64::from(id.0)).expect("it was just read").state = BookingState::Lapsed;
     free_place(data, booking.slot, BookingState::Held);
     let campaign = campaign_of_slot(data, booking.slot);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").lapsed += 1;
     tell_room(data, campaign, booking.serial, News::HoldEnded);
+    Some(booking)
 }
 
 fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, Refusal> {
@@ -162,7 +174,7 @@ fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, R
 pub(super) fn check_booked(booking: &Booking) -> Result<(), Refusal> {
     match booking.state {
         BookingState::Booked => Ok(()),
-        BookingState::Held => refused(Reason::BookingNotConfirmed),
+        BookingState::Held | BookingState::Offered => refused(Reason::BookingNotConfirmed),
         BookingState::Used => refused(Reason::BookingUsed),
         BookingState::Cancelled => refused(Reason::BookingCancelled),
         BookingState::Lapsed => refused(Reason::HoldLapsed),
@@ -170,14 +182,16 @@ pub(super) fn check_booked(booking: &Booking) -> Result<(), Refusal> {
     }
 }
 
-fn check_backlog(data: &Data) -> Result<(), Refusal> {
+/// Whether one more message may wait to be sent.
+pub(super) fn check_backlog(data: &Data) -> Result<(), Refusal> {
     if data.effects.len() as u64 >= limits::EFFECTS_MAX {
         return refused_with(Reason::EffectsBacklog, BACKLOG_RETRY_MS);
     }
     Ok(())
 }
 
-fn campaign_of_slot(data: &Data, slot: SlotId) -> CampaignId {
+/// The campaign of a booking's slot.
+pub(crate) fn campaign_of_slot(data: &Data, slot: SlotId) -> CampaignId {
     let slot = data.slots.get(u64::from(slot.0)).expect("a booking's slot exists");
     desk_of(data, slot).campaign
 }

@@ -102,12 +102,13 @@ pub(super) fn walk_in(data: &mut Data, index: &mut Index, wish: &Wish) -> Verdic
     Ok(Outcome::CheckedIn { booking: keep(data, index, &booking) })
 }
 
-fn check_rules(data: &Data) -> Result<(), Refusal> {
+/// Whether the desk's rules count.
+pub(super) fn check_rules(data: &Data) -> Result<(), Refusal> {
     if data.rules < RULES_DESK { refused(Reason::RulesUnknown) } else { Ok(()) }
 }
 
 /// Whether the desk may give the slot's places at `now`.
-fn check_today(slot: &Slot, now: Time) -> Result<(), Refusal> {
+pub(super) fn check_today(slot: &Slot, now: Time) -> Result<(), Refusal> {
     let from = Time(slot.starts_at.0.saturating_sub(limits::DESK_EARLY_MS));
     if now < from {
         return refused_with(Reason::SlotAhead, from.0);

@@ -74,7 +74,7 @@ impl Supply {
     /// The counter for bookings in an active state.
     fn places(&mut self, state: BookingState) -> &mut u32 {
         match state {
-            BookingState::Held => &mut self.held,
+            BookingState::Held | BookingState::Offered => &mut self.held,
             BookingState::Booked => &mut self.booked,
             BookingState::Used => &mut self.used,
             BookingState::Cancelled | BookingState::Lapsed | BookingState::NoShow => {

@@ -24,7 +24,7 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
     let result = match body {
         Body::CreateRoom { room, config } => create_room(data, *room, config),
         Body::ScheduleRoom { room, opens_at, reason } => schedule_room(data, *room, *opens_at, reason),
-        Body::DrawRoom { room, seed, beacon } => draw_room(data, *room, *seed, *beacon),
+        Body::DrawRoom { room, seed, beacon } => draw_room(data, index, *room, *seed, *beacon),
         Body::PauseRoom { room, reason } => pause_room(data, *room, reason),
         Body::ResumeRoom { room } => resume_room(data, *room),
         Body::CloseRoom { room, reason } => close_room(data, *room, reason),
@@ -128,9 +128,15 @@ fn schedule_room(data: &mut Data, id: RoomId, opens_at: Time, reason: &Text) -> 
 }
 
 /// Reveals the draw of a frozen lobby, also of an empty one: the promise was to reveal.
-fn draw_room(data: &mut Data, id: RoomId, seed: [u8; 32], beacon: [u8; 32]) -> Checked<Outcome> {
+fn draw_room(
+    data: &mut Data,
+    index: &Index,
+    id: RoomId,
+    seed: [u8; 32],
+    beacon: [u8; 32],
+) -> Checked<Outcome> {
     let now = data.time;
-    let places = data.rooms.get(&id).and_then(|room| places_behind(data, room));
+    let places = data.rooms.get(&id).and_then(|room| places_behind(data, index, room));
     let room = live_room(data, id)?;
     let Some(lobby) = room.lobby.filter(|_| room.draw.is_none()) else {
         return refuse(Reason::DrawNotDue);
@@ -214,9 +220,10 @@ fn publish_opened(data: &mut Data, id: RoomId, opened: Option<(EventKind, u64)>)
 }
 
 /// What the campaign behind the room has to give, if there is one.
-fn places_behind(data: &Data, room: &Room) -> Option<Places> {
-    let campaign = room.config.campaign.and_then(|id| data.campaigns.get(&id));
-    campaign.map(|campaign| Places::of(campaign, data.rules, data.time))
+fn places_behind(data: &Data, index: &Index, room: &Room) -> Option<Places> {
+    let id = room.config.campaign?;
+    let campaign = data.campaigns.get(&id)?;
+    Some(Places::of(campaign, data.rules, index.standbys.offered(id), data.time))
 }
 
 impl Room {

@@ -159,10 +159,12 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// What the campaign behind a room gives at `now`, under these rules.
-    pub(crate) fn of(campaign: &Campaign, rules: u32, now: Time) -> Places {
+    /// What the campaign behind a room gives at `now`, under these rules. Places that are `offered`
+    /// to those who stand by are held by nobody inside.
+    pub(crate) fn of(campaign: &Campaign, rules: u32, offered: u32, now: Time) -> Places {
         let free = if campaign.is_taking_holds(now) { campaign.free_at(now) } else { 0 };
-        Places { free, held: campaign.supply.held, heeds_silence: rules >= RULES_LAST_PLACES }
+        let held = campaign.supply.held - offered;
+        Places { free, held, heeds_silence: rules >= RULES_LAST_PLACES }
     }
 
     /// People who may be inside or at the door without a place, as credit: as many as

@@ -7,3 +7,4 @@ mod operators;
 mod passes;
 mod reminders;
 mod script;
+mod standby;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jari_core::booking::BookingState;
-use jari_core::ids::{BookingId, CommandId};
+use jari_core::ids::{BookingId, CommandId, PersonId};
 use jari_core::{Body, Command, Outcome, State, step};
 use jari_wire::{record, snapshot};
 
@@ -77,7 +77,10 @@ fn promise_of(body: &Body) -> Promise {
         | Body::Reschedule { .. }
         | Body::CheckIn { .. }
         | Body::MarkNoShow { .. }
-        | Body::WalkIn { .. } => Promise::Twice,
+        | Body::WalkIn { .. }
+        | Body::Standby { .. }
+        | Body::StandDown { .. }
+        | Body::OfferLeftover { .. } => Promise::Twice,
         Body::Join { .. }
         | Body::JoinAs { .. }
         | Body::Enter { .. }
@@ -132,6 +135,9 @@ fn kind_of(outcome: &Outcome) -> &'static str {
         Outcome::SlotsAdded { .. } => "slots_added",
         Outcome::Leased { .. } => "leased",
         Outcome::EnteredByAgent { .. } => "entered_by_agent",
+        Outcome::StandingBy { .. } => "standing_by",
+        Outcome::Offered { offers: 0 } => "offered_to_nobody",
+        Outcome::Offered { .. } => "offered",
         Outcome::MarkedNoShow { .. } => "marked_no_show",
     }
 }
@@ -169,6 +175,14 @@ impl Auditor {
         let booked = booked.filter(|(_, booking)| booking.state == BookingState::Booked);
         let missed = booked.map(|(id, booking)| (self.model.missed_at(booking), id));
         missed.filter(|(at, _)| *at > self.model.now).min()
+    }
+
+    /// The open offers, each with whom it was made to, and when it ends.
+    #[must_use]
+    pub fn offers(&self) -> Vec<(BookingId, PersonId, u64)> {
+        let bookings = (0..).map(BookingId).zip(&self.model.bookings);
+        let open = bookings.filter(|(_, booking)| booking.state == BookingState::Offered);
+        open.map(|(id, booking)| (id, booking.person, booking.until)).collect()
     }
 
     /// Who holds the lease by the whole order: node, life, until when.

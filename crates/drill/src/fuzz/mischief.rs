@@ -133,14 +133,16 @@ impl World {
         }
     }
 
-    /// Everything stands still for hours, a night at the most. Often it goes on a
-    /// moment before somebody is a no-show, and a node has a turn at that very instant.
+    /// Everything stands still for hours, a night at the most. Often it goes on a moment before
+    /// somebody is a no-show, or an offer ends, and a node has a turn at that very instant.
     fn pass_hours(&mut self, node: usize) {
         self.happened(Fault::QuietHours, node);
         let mut hours_ms = u64::from(self.random.below(DAY_MS as u32 / 3));
         let clock = self.clock();
-        let missed = self.auditor.next_missed().map(|(at, booking)| (at.saturating_sub(clock), booking));
-        if let Some((ms, booking)) = missed.filter(|(ms, _)| (MOMENT_MS..DAY_MS / 3).contains(ms))
+        let offer = self.auditor.offers().into_iter().map(|(booking, _, at)| (at, booking)).min();
+        let next = offer.filter(|_| self.random.chance(0.7)).or_else(|| self.auditor.next_missed());
+        let next = next.map(|(at, booking)| (at.saturating_sub(clock), booking));
+        if let Some((ms, booking)) = next.filter(|(ms, _)| (MOMENT_MS..DAY_MS / 3).contains(ms))
             && self.random.chance(0.7)
         {
             self.workload.missed = Some(booking);

@@ -35,6 +35,8 @@ pub struct Workload {
     past: Vec<Command>,
     slots: u32,
     rules_version: u32,
+    /// Offers that wait for an answer, whose they are, and when they end.
+    pub offers: Vec<(BookingId, PersonId, u64)>,
     /// Somebody whom a clinic waits for, and perhaps in vain.
     pub missed: Option<BookingId>,
     /// From when on the operator asks for newer rules of the service; none once they count.
@@ -73,6 +75,7 @@ impl Workload {
             slots,
             rules_version: 1,
             missed: None,
+            offers: Vec::new(),
             upgrade_at: plan.old_builds.then_some(START_MS + plan.upgrade_ms),
         }
     }
@@ -135,6 +138,15 @@ impl Workload {
         if let Some(booking) = self.missed.filter(|_| random.chance(0.1)) {
             let comes = random.chance(0.15);
             let body = if comes { Body::CheckIn { booking } } else { Body::MarkNoShow { booking } };
+            return self.remembered(body, random);
+        }
+        if let Some((booking, person, _)) = pick(&self.offers, random)
+            && random.chance(0.08)
+        {
+            self.bookings.push((booking, person));
+            let declines = random.chance(0.5);
+            let body =
+                if declines { Body::Cancel { booking, person } } else { Body::Confirm { booking, person } };
             return self.remembered(body, random);
         }
         let operates = if client == 0 { 0.8 } else { 0.03 };
@@ -227,7 +239,8 @@ impl Workload {
             }
             36..60 => self.hold(random),
             60..88 if self.bookings.is_empty() && random.chance(0.8) => self.hold(random),
-            60..74 => Body::Confirm { booking, person },
+            60..70 => Body::Confirm { booking, person },
+            70..74 => self.standby(random),
             74..80 => Body::Cancel { booking, person },
             80..86 => Body::Reschedule { booking, person, slot: self.slot(random) },
             86..90 => self.desk(random),
@@ -235,7 +248,8 @@ impl Workload {
                 let (room, serial) = self.ticket(random);
                 Body::Leave { room, serial }
             }
-            93..97 => {
+            93..95 => self.standby(random),
+            95..97 => {
                 let bytes = [0, 1, 20, 512, 513][random.below(5) as usize];
                 Body::KeepContact {
                     person: self.person(random).0,
@@ -269,11 +283,33 @@ impl Workload {
     fn desk(&self, random: &mut Random) -> Body {
         // Any of those booked, not only the last: what was missed was booked a while ago.
         let late = |random: &mut Random| pick(&self.bookings, random).map_or(BookingId(0), |(id, _)| id);
-        match random.below(10) {
+        match random.below(12) {
+            10.. => self.standby(random),
             0 => Body::CheckIn { booking: self.booking(random).0 },
             1 => Body::CheckIn { booking: late(random) },
             2..7 => Body::MarkNoShow { booking: late(random) },
             _ => self.walk_in(random),
+        }
+    }
+
+    /// Somebody who would come at short notice, or not any more; or the clinic that needs them.
+    fn standby(&self, random: &mut Random) -> Body {
+        let (person, birth) = self.person(random);
+        let beyond = u32::from(random.chance(0.1));
+        let desk = DeskId(random.below(3 + beyond));
+        match random.below(10) {
+            0..6 => {
+                let dose = 1 + u8::from(random.chance(0.2)) + 8 * u8::from(random.chance(0.03));
+                let minutes =
+                    if random.chance(0.04) { 0 } else { [5, 10, 10, 180, 181][random.below(5) as usize] };
+                Body::Standby { desk, person, birth, dose, minutes }
+            }
+            6 => Body::StandDown { desk, person },
+            _ => {
+                let offer_ms = if random.chance(0.05) { 179_999 } else { 180_000 + random.below(3_500_000) };
+                let places = [0, 1, 1, 1, 2, 3, 65][random.below(7) as usize];
+                Body::OfferLeftover { slot: self.slot(random), places, offer_ms }
+            }
         }
     }
 

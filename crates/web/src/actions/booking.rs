@@ -247,7 +247,7 @@ pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -
         booking: id.0,
         code: code::encode(&site.keys, id),
         status: match booking.state {
-            BookingState::Held => BookingStatus::Held,
+            BookingState::Held | BookingState::Offered => BookingStatus::Held,
             BookingState::Booked => BookingStatus::Booked,
             BookingState::Used => BookingStatus::Used,
             BookingState::Cancelled => BookingStatus::Cancelled,

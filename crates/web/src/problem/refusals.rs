@@ -325,6 +325,12 @@ fn of_bookings(reason: Reason) -> Words {
             "The slot is later today",
             "The desk gives this time's places later. The value is the instant from which it does.",
         ),
+        Reason::TooManyStandbys => (
+            CONFLICT,
+            "Standing by at three clinics",
+            "You stand by at as many clinics as one person may. Step back at one of them first.",
+        ),
+        Reason::StandbyUnknown => (NOT_FOUND, "Not standing by", "You do not stand by at this clinic."),
         Reason::ContactUnknown => (NOT_FOUND, "No contact is kept", "No name or number of yours is kept."),
         _ => (CONFLICT, "Refused", "The request was refused. Nothing was changed."),
     }

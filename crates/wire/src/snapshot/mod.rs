@@ -14,7 +14,7 @@
 //! | tag | section |
 //! |---|---|
 //! | 1 | head: the journal's position and hash chain |
-//! | 2-12 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers; from version 3 on also how far reminders have come), rooms (from version 4 on each with its telephone agents), campaigns (from version 3 on each with its reminder), clinics, desks, slots, bookings, contacts, recent commands, effects, events |
+//! | 2-13 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers; from version 3 on also how far reminders have come), rooms (from version 4 on each with its telephone agents), campaigns (from version 3 on each with its reminder), clinics, desks, slots, bookings, contacts, recent commands, effects, events, from version 4 on those who stand by |
 //! | 255 | end: the state hash |
 //!
 //! The state hash is the BLAKE3 of the hashes of the state's blocks, one after the
@@ -95,6 +95,7 @@ enum Section {
     Recent = 10,
     Effects = 11,
     Events = 12,
+    Standbys = 13,
     End = 255,
 }
 
@@ -113,6 +114,7 @@ impl Section {
             Section::Recent => "recent commands",
             Section::Effects => "effects",
             Section::Events => "events",
+            Section::Standbys => "those who stand by",
             Section::End => "end",
         }
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use jari_core::command::Text;
-use jari_core::ids::{PersonId, RoomId, Serial};
+use jari_core::ids::{RoomId, Serial};
 use jari_core::waiting_room::{Agents, Draw, Inside, Marks, Phase, Room, RoomConfig};
 
 use super::SnapshotError;
 use super::blocks::{BlockReader, BlockWriter};
-use super::sections::{next_key, read_list, read_queue, write_list, write_queue};
+use super::sections::{next_key, read_list, read_pairs, read_queue, write_list, write_queue};
 use crate::codec::{Fault, Reader, Sink, Wire};
 use crate::shapes::shapes;
 
@@ -151,15 +151,7 @@ fn write_agents(agents: &Agents, out: &mut BlockWriter<'_>) -> io::Result<()> {
 fn read_agents(from: &mut BlockReader<'_>) -> Result<Agents, SnapshotError> {
     let (share_permille, credit) = from.element::<(u32, u64)>()?;
     let (issued, len) = from.element::<(u32, u64)>()?;
-    let mut passes: BTreeMap<Serial, PersonId> = BTreeMap::new();
-    for _ in 0..len {
-        let (serial, person) = from.element::<(Serial, PersonId)>()?;
-        if passes.last_key_value().is_some_and(|(last, _)| *last >= serial) {
-            return Err(from.damaged(Fault::NotCanonical));
-        }
-        passes.insert(serial, person);
-    }
-    Ok(Agents::restore(share_permille, credit, issued, passes))
+    Ok(Agents::restore(share_permille, credit, issued, read_pairs(len, from)?))
 }
 
 fn write_marks(marks: &Marks, out: &mut BlockWriter<'_>) -> io::Result<()> {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jari_core::booking::{
-    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Reminded, Rules, Slot,
-    SlotSpec, Supply, Vaccine, Window,
+    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Offering, Reminded, Rules,
+    Slot, SlotSpec, Standby, StandbyKey, Standbys, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
@@ -155,6 +155,9 @@ pub fn commands_of_rules_4() -> Vec<(&'static str, Command)> {
         ("walk-in", Body::WalkIn { slot, person, birth, dose: 2, channel: ChannelId::CLINIC }),
         ("set-agent-share", Body::SetAgentShare { room, permille: 150, reason }),
         ("enter-by-agent", Body::EnterByAgent { room, person }),
+        ("standby", Body::Standby { desk: DeskId(5), person, birth, dose: 1, minutes: 15 }),
+        ("stand-down", Body::StandDown { desk: DeskId(5), person }),
+        ("offer-leftover", Body::OfferLeftover { slot, places: 3, offer_ms: 600_000 }),
     ])
 }
 
@@ -313,6 +316,9 @@ pub fn data_of_rules_4(bookings: u32) -> Data {
     let mut data = data_of_rules_3(bookings);
     data.rules = 4;
     data.bookings.push(booking(bookings, BookingState::NoShow));
+    data.bookings.push(booking(bookings + 1, BookingState::Offered));
+    data.effects.push(Effect { kind: EffectKind::Offer, booking: BookingId(bookings + 1), person: PERSON });
+    data.standbys = standbys();
     let by_agent = Serial(AGENT_SERIAL_FIRST + 6);
     let room = data.rooms.get_mut(&ROOM).expect("there is one");
     room.agents = Agents::restore(150, 60_000_000_000, 7, BTreeMap::from([(by_agent, PERSON)]));
@@ -322,11 +328,34 @@ pub fn data_of_rules_4(bookings: u32) -> Data {
     let outcomes = [
         Outcome::MarkedNoShow { booking: BookingId(5) },
         Outcome::EnteredByAgent { serial: by_agent, ends_at: AT },
+        Outcome::StandingBy { ends_at: AT },
+        Outcome::Offered { offers: 2 },
     ];
     for (number, outcome) in (0..).zip(outcomes) {
         data.recent.push(Recent { id: CommandId(2_000 + number), digest: 1, outcome });
     }
     data
+}
+
+fn standbys() -> Standbys {
+    let key = |desk, minutes, number| StandbyKey { desk: DeskId(desk), minutes, number };
+    let standby = |number| Standby {
+        person: PersonId(PERSON.0 + number),
+        birth: Date(-5_000),
+        dose: 1,
+        ends_at: Time(AT.0 + 3_600_000),
+    };
+    let offering = Offering { places: 3, open: 1, offer_ms: 600_000 };
+    Standbys {
+        made: 70_000,
+        people: [
+            (key(0, 5, 69_000), standby(7)),
+            (key(0, 5, 69_999), standby(8)),
+            (key(1, 1, 3), standby(7)),
+        ]
+        .into(),
+        offerings: [(SlotId(0), offering), (SlotId(5), Offering { open: 0, ..offering })].into(),
+    }
 }
 
 /// A state with something in every field of rules 1, and `bookings` bookings. It need not keep
@@ -381,5 +410,6 @@ pub fn data(bookings: u32) -> Data {
         lease: None,
         answers: 0,
         reminded: Reminded::default(),
+        standbys: Standbys::default(),
     }
 }

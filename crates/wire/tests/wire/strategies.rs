@@ -255,6 +255,19 @@ fn booking_kinds() -> Vec<BoxedStrategy<Body>> {
     vec![
         hold,
         walk_in,
+        kind((date(), any::<u8>(), any::<u16>()), |ids, (birth, dose, minutes)| Body::Standby {
+            desk: ids.desk,
+            person: ids.person,
+            birth,
+            dose,
+            minutes,
+        }),
+        kind(Just(()), |Ids { desk, person, .. }, ()| Body::StandDown { desk, person }),
+        kind((long(), long()), |Ids { slot, .. }, (places, offer_ms)| Body::OfferLeftover {
+            slot,
+            places,
+            offer_ms,
+        }),
         kind(Just(()), |Ids { booking, .. }, ()| Body::MarkNoShow { booking }),
         kind(Just(()), |Ids { booking, .. }, ()| Body::CheckIn { booking }),
         kind(Just(()), |Ids { booking, person, .. }, ()| Body::Confirm { booking, person }),

@@ -173,7 +173,7 @@ impl Model {
         let dose_at = |dose: u8, held_counts: bool| {
             let found = self.bookings.iter().find(|booking| {
                 booking.state.is_active()
-                    && (held_counts || booking.state != BookingState::Held)
+                    && (held_counts || !matches!(booking.state, BookingState::Held | BookingState::Offered))
                     && (booking.person, booking.dose) == (person, dose)
                     && self.campaign_of(booking.slot) == id
             });
@@ -283,7 +283,7 @@ impl Model {
         let now = self.now;
         let booking = self.mine(id, person)?.clone();
         match booking.state {
-            BookingState::Held => {}
+            BookingState::Held | BookingState::Offered => {}
             BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
             BookingState::Cancelled => return no(Reason::BookingCancelled),
             BookingState::Lapsed => return no(Reason::HoldLapsed),
@@ -296,7 +296,11 @@ impl Model {
             self.serve((room, serial));
         }
         let booking = &mut self.bookings[id.0 as usize];
+        let (was, slot) = (booking.state, booking.slot);
         (booking.state, booking.until, booking.confirmed) = (BookingState::Booked, now, true);
+        if was == BookingState::Offered {
+            self.offer_taken(slot);
+        }
         self.message(EffectKind::BookingConfirmed, id, person);
         Ok(Outcome::Confirmed { booking: id })
     }
@@ -310,11 +314,15 @@ impl Model {
             BookingState::Lapsed => return no(Reason::HoldLapsed),
             BookingState::NoShow => return no(Reason::BookingMissed),
             BookingState::Cancelled => return Ok(Outcome::Cancelled { booking: id }),
-            BookingState::Held | BookingState::Booked => {}
+            BookingState::Held | BookingState::Offered | BookingState::Booked => {}
         }
         (booking.state, booking.until) = (BookingState::Cancelled, now);
+        let slot = booking.slot;
         if was == BookingState::Booked {
             self.message(EffectKind::BookingCancelled, id, person);
+        }
+        if was == BookingState::Offered {
+            self.pass_on(slot);
         }
         Ok(Outcome::Cancelled { booking: id })
     }
@@ -322,7 +330,7 @@ impl Model {
     pub(super) fn check_booked(booking: &Booking) -> Result<(), Outcome> {
         match booking.state {
             BookingState::Booked => Ok(()),
-            BookingState::Held => no(Reason::BookingNotConfirmed),
+            BookingState::Held | BookingState::Offered => no(Reason::BookingNotConfirmed),
             BookingState::Used => no(Reason::BookingUsed),
             BookingState::Cancelled => no(Reason::BookingCancelled),
             BookingState::Lapsed => no(Reason::HoldLapsed),

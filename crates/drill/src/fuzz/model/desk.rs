@@ -92,15 +92,9 @@ impl Model {
     }
 
     /// What protects people; nothing that rations a rush.
-    fn check_patient(&self, campaign: &Campaign, wish: &Wish) -> Result<(), Outcome> {
+    pub(super) fn check_patient(&self, campaign: &Campaign, wish: &Wish) -> Result<(), Outcome> {
         check_running(campaign)?;
-        match campaign.config.windows.first() {
-            None => return no(Reason::BookingNotOpen),
-            Some(first) if first.opens_at.0 > self.now => {
-                return no_with(Reason::BookingNotOpen, first.opens_at.0);
-            }
-            Some(_) => {}
-        }
+        self.check_begun(campaign)?;
         let rules = &campaign.config.rules;
         if wish.birth < rules.born_from || rules.born_until < wish.birth {
             return no(Reason::NotEligible);
@@ -108,8 +102,16 @@ impl Model {
         if wish.dose < 1 || wish.dose > rules.doses { no(Reason::DoseUnknown) } else { Ok(()) }
     }
 
+    pub(super) fn check_begun(&self, campaign: &Campaign) -> Result<(), Outcome> {
+        match campaign.config.windows.first() {
+            None => no(Reason::BookingNotOpen),
+            Some(first) if first.opens_at.0 > self.now => no_with(Reason::BookingNotOpen, first.opens_at.0),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// From two hours before a slot begins until eight hours after.
-    fn check_today(&self, slot: SlotId) -> Result<(), Outcome> {
+    pub(super) fn check_today(&self, slot: SlotId) -> Result<(), Outcome> {
         let starts = self.slots[slot.0 as usize].spec.starts_at.0;
         if self.now + 2 * HOUR_MS < starts {
             return no_with(Reason::SlotAhead, starts - 2 * HOUR_MS);

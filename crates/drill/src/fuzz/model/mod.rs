@@ -17,6 +17,7 @@ pub mod compare;
 mod desk;
 pub mod operators;
 pub mod rooms;
+pub mod standby;
 
 use std::collections::BTreeMap;
 
@@ -68,6 +69,8 @@ pub struct Model {
     pub upgrades: u32,
     /// Who holds the lease: node, life, until when.
     pub lease: Option<(u16, u32, u64)>,
+    /// Who stands by, and what is offered.
+    pub standbys: standby::Standbys,
 }
 
 /// A campaign.
@@ -143,10 +146,12 @@ impl Model {
         }
         self.now = at;
         for booking in &mut self.bookings {
-            if booking.state == BookingState::Held && booking.until <= at {
+            let held = matches!(booking.state, BookingState::Held | BookingState::Offered);
+            if held && booking.until <= at {
                 booking.state = BookingState::Lapsed;
             }
         }
+        self.standbys_time_passes();
         self.remind();
         for id in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.room_time_passes(id);
@@ -218,6 +223,14 @@ impl Model {
                     bookings::Wish { slot, person, birth, dose: *dose, entry: None, channel: *channel };
                 self.walk_in(&wish)
             }
+            Body::Standby { desk, person, birth, dose, minutes } => {
+                let (slot, person, birth) = (SlotId(0), *person, *birth);
+                let channel = ChannelId::OWN_SITE;
+                let wish = bookings::Wish { slot, person, birth, dose: *dose, entry: None, channel };
+                self.stand_by(*desk, &wish, *minutes)
+            }
+            Body::StandDown { desk, person } => self.stand_down(*desk, *person),
+            Body::OfferLeftover { slot, places, offer_ms } => self.offer_leftover(*slot, *places, *offer_ms),
             Body::Join { room, count } => self.join(*room, *count),
             Body::JoinAs { room, person } => self.join_as(*room, *person),
             Body::Leave { room, serial } => self.leave(*room, *serial),
