@@ -64,7 +64,7 @@ impl Country {
             let config = Box::new(campaign_config(number, reminder_ms, random));
             script.push_back(Body::CreateCampaign { campaign: CampaignId(number), config });
         }
-        for (campaign, clinic) in [(1, 0), (1, 1), (2, 0)] {
+        for (campaign, clinic) in [(1, 0), (1, 1), (2, 0), (2, 1)] {
             script.push_back(Body::AddDesk { campaign: CampaignId(campaign), clinic: ClinicId(clinic) });
         }
         let mut slots = 0;

@@ -147,8 +147,10 @@ impl World {
         {
             self.workload.missed = Some(booking);
             hours_ms = ms - MOMENT_MS;
-            let life = self.nodes[node].life;
-            self.after(MOMENT_MS, Event::Turn(node, life));
+            if self.nodes[node].is_up() {
+                let life = self.nodes[node].life;
+                self.after(MOMENT_MS, Event::Turn(node, life));
+            }
         }
         self.skipped_ms += hours_ms;
     }

@@ -296,7 +296,7 @@ impl Workload {
     fn standby(&self, random: &mut Random) -> Body {
         let (person, birth) = self.person(random);
         let beyond = u32::from(random.chance(0.1));
-        let desk = DeskId(random.below(3 + beyond));
+        let desk = DeskId(random.below(4 + beyond));
         match random.below(10) {
             0..6 => {
                 let dose = 1 + u8::from(random.chance(0.2)) + 8 * u8::from(random.chance(0.03));

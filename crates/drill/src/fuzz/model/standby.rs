@@ -113,7 +113,7 @@ impl Model {
         if places == 0 || u64::from(places) + u64::from(before) > 64 {
             return no_with(Reason::SettingUnfit, 1);
         }
-        if offer_ms < 3 * MINUTE_MS || offer_ms > 60 * MINUTE_MS {
+        if !(3 * MINUTE_MS..=60 * MINUTE_MS).contains(&offer_ms) {
             return no_with(Reason::SettingUnfit, 2);
         }
         self.check_today(slot)?;
