@@ -9,11 +9,11 @@
 //!
 //! It must never depend on anything but the state, nor take time in proportion to bookings.
 
-use crate::booking::Supply;
+use crate::booking::{Standbys, Supply};
 use crate::outcome::Outcome;
-use crate::rules::RULES_REMINDERS;
+use crate::rules::{RULES_AGENTS, RULES_REMINDERS, RULES_STANDBY};
 use crate::state::Data;
-use crate::waiting_room::Room;
+use crate::waiting_room::{Agents, Room};
 
 /// The digest of a state; see the module's documentation.
 #[must_use]
@@ -29,6 +29,10 @@ pub fn digest(data: &Data) -> u64 {
     if data.rules >= RULES_REMINDERS {
         sum.add(&[data.reminded.due.0, u64::from(data.reminded.below.0)]);
     }
+    if data.rules >= RULES_STANDBY {
+        let Standbys { made, people, offerings } = &data.standbys;
+        sum.add(&[*made, people.len() as u64, offerings.len() as u64]);
+    }
     for (id, campaign) in &data.campaigns {
         sum.add(&[u64::from(id.0), campaign.confirmed, campaign.lapsed, u64::from(campaign.closed)]);
         campaign.by_vaccine.iter().for_each(|supply| sum.add_supply(supply));
@@ -36,6 +40,10 @@ pub fn digest(data: &Data) -> u64 {
     for (id, room) in &data.rooms {
         sum.add(&[u64::from(id.0)]);
         sum.add_room(room);
+        if data.rules >= RULES_AGENTS {
+            let Agents { share_permille, credit, issued, .. } = &room.agents;
+            sum.add(&[u64::from(*share_permille), *credit, u64::from(*issued)]);
+        }
     }
     sum.0
 }
@@ -59,6 +67,10 @@ pub(crate) fn after(answers: u64, outcome: &Outcome) -> u64 {
         Outcome::DeskAdded { desk } => sum.add(&[10, u64::from(desk.0)]),
         Outcome::SlotsAdded { first, count } => sum.add(&[11, u64::from(first.0), u64::from(count)]),
         Outcome::Leased { until } => sum.add(&[12, until.0]),
+        Outcome::EnteredByAgent { serial, ends_at } => sum.add(&[14, u64::from(serial.0), ends_at.0]),
+        Outcome::StandingBy { ends_at } => sum.add(&[15, ends_at.0]),
+        Outcome::Offered { offers } => sum.add(&[16, u64::from(offers)]),
+        Outcome::MarkedNoShow { booking } => sum.add(&[13, u64::from(booking.0)]),
     }
     sum.0
 }

@@ -310,6 +310,78 @@ pub enum Body {
         /// See [`crate::checkpoint::digest`]: of the writer's state after that position.
         digest: u64,
     },
+
+    // --- the clinic's desk, from rules 4 on ---
+    /// The slot began some minutes ago and the person did not come: the place is free again.
+    /// Checking the person in later takes it back, while the place is free.
+    MarkNoShow {
+        /// The booking.
+        booking: BookingId,
+    },
+    /// Somebody at the desk gets a free place of today and the dose in one step.
+    WalkIn {
+        /// The slot.
+        slot: SlotId,
+        /// Who.
+        person: PersonId,
+        /// Their birth date, vouched for by the clinic.
+        birth: Date,
+        /// Which dose of the course, from 1.
+        dose: u8,
+        /// Through whom.
+        channel: ChannelId,
+    },
+
+    // --- telephone agents, from rules 4 on ---
+    /// Changes which part of a room's pace its telephone agents may use.
+    SetAgentShare {
+        /// The room.
+        room: RoomId,
+        /// Thousandths of the pace; at most [`crate::limits::AGENT_SHARE_PERMILLE_MAX`].
+        permille: u32,
+        /// Why, in public.
+        reason: Text,
+    },
+    /// Lets in somebody who is on the telephone, at once and without a ticket, or finds the pass
+    /// again that they have.
+    EnterByAgent {
+        /// The room.
+        room: RoomId,
+        /// The person, vouched for by the agent. The pass counts for nobody else.
+        person: PersonId,
+    },
+
+    // --- leftover places, from rules 4 on ---
+    /// A person would come to a clinic at short notice, today; again, to say how long the way is
+    /// by now.
+    Standby {
+        /// The clinic's part in the campaign.
+        desk: DeskId,
+        /// Who.
+        person: PersonId,
+        /// Their birth date, vouched for by whoever identified them.
+        birth: Date,
+        /// Which dose of the course, from 1.
+        dose: u8,
+        /// How many minutes they need to be there, as they say.
+        minutes: u16,
+    },
+    /// The person does not stand by there any more.
+    StandDown {
+        /// The clinic's part in the campaign.
+        desk: DeskId,
+        /// Who.
+        person: PersonId,
+    },
+    /// A clinic offers free places of a slot of today to those who stand by, one after the other.
+    OfferLeftover {
+        /// The slot.
+        slot: SlotId,
+        /// How many places, beside those that are offered already.
+        places: u32,
+        /// How long each has to answer, milliseconds.
+        offer_ms: u32,
+    },
 }
 
 /// A verified pass: the ticket that is inside.

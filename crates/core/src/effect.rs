@@ -19,6 +19,8 @@ pub enum EffectKind {
     BookingRescheduled = 3,
     /// The appointment is near; only under rules 3 and later.
     Reminder = 4,
+    /// A leftover place is offered until the hold ends; only under rules 4 and later.
+    Offer = 5,
 }
 
 /// One message to send. Its number is its place in [`crate::Data::effects`].

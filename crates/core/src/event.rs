@@ -48,6 +48,8 @@ pub enum EventKind {
     RoomClosed = 7,
     /// A room's pace was changed; the value is entries a minute.
     PaceSet = 8,
+    /// The part of a room's pace for telephone agents was changed; the value is thousandths.
+    AgentShareSet = 9,
     /// A campaign was made; the value is its quota.
     CampaignCreated = 20,
     /// Its rules were changed; the value is their version.

@@ -8,13 +8,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::booking::{Booking, BookingState, Campaign, Reminded, Supply};
+use crate::booking::{Booking, BookingState, Campaign, Reminded, Standbys, Supply};
 use crate::chunked::Chunked;
-use crate::ids::{RoomId, Serial};
+use crate::ids::{DeskId, PersonId, RoomId, Serial, SlotId};
 use crate::limits;
-use crate::rules::{RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
+use crate::rules::{
+    RULES_AGENTS, RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS, RULES_STANDBY,
+};
 use crate::state::{Data, Index};
-use crate::waiting_room::{Draw, Mark, Phase, Room, draw};
+use crate::waiting_room::{AGENT_SERIAL_FIRST, Agents, Draw, Mark, Phase, Room, draw};
 
 /// Every invariant with its number. Numbers are stable: reports cite them.
 pub const INVARIANTS: &[(u8, &str)] = &[
@@ -35,6 +37,11 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (15, "a lease ends within its length from now"),
     (16, "the rules are a version that this build knows, and version 1 has no lease and counts no answers"),
     (17, "before rules 3 no campaign has reminders, and none was pushed; none is pushed before it is due"),
+    (
+        18,
+        "before rules 4 there are no no-shows, no agents let anybody in, nobody stands by and nothing is offered",
+    ),
+    (19, "nobody is a no-show before the time to come is over"),
     (20, "a room calls no position that was not issued"),
     (21, "a room has no more passes active than the limit"),
     (22, "a lobby holds no more tickets than were issued"),
@@ -46,7 +53,14 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (25, "the revealed seed is the one that was committed to, and the draw follows from it"),
     (26, "the tickets marked as inside are those that have an active pass"),
     (27, "every active pass is in the queue of endings, which is in order"),
+    (28, "agents have the part of the pace that they may have, and save up no more than that allows"),
+    (29, "agents' passes are those inside with a number of theirs, one for each person"),
+    (30, "what is offered of a slot are its holds that are offers, and no more than is to be offered"),
+    (31, "a person stands by at a desk once, until the day ends, and at no more desks than one may"),
 ];
+
+/// The longest day.
+const DAY_MS: u64 = 86_400_000;
 
 /// An invariant that does not hold. It means a bug or a damaged snapshot.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -95,6 +109,7 @@ pub fn check_light(data: &Data) -> Result<(), Violation> {
     }
     for (id, room) in &data.rooms {
         check_room_totals(*id, room)?;
+        ensure(data.rules >= RULES_AGENTS || room.agents == Agents::default(), 18, id.0)?;
     }
     Ok(())
 }
@@ -104,6 +119,7 @@ pub(crate) fn check_counts(data: &Data) -> Result<(), Violation> {
     check_light(data)?;
     let counted = count_bookings(data)?;
     check_supplies(data, &counted)?;
+    check_standbys(data)?;
     check_people(data)?;
     for (id, room) in &data.rooms {
         check_room(*id, room)?;
@@ -122,6 +138,8 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
         (data.recent.len() as u64, limits::RECENT_MAX),
         (data.effects.len() as u64, limits::EFFECTS_MAX),
         (data.events.len() as u64, limits::EVENTS_MAX),
+        (data.standbys.people.len() as u64, limits::STANDBYS_MAX as u64),
+        (data.standbys.offerings.len() as u64, limits::OFFERINGS_MAX as u64),
     ];
     for (number, (length, length_max)) in (0_u64..).zip(lengths) {
         ensure(length <= length_max, 11, number)?;
@@ -136,6 +154,7 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
     ensure((may_remind || unmarked) && data.reminded.due <= data.time, 17, data.reminded.due.0)?;
     let silent = |campaign: &Campaign| campaign.config.reminder_ms == 0;
     ensure(may_remind || data.campaigns.values().all(silent), 17, 0_u64)?;
+    ensure(data.rules >= RULES_STANDBY || data.standbys == Standbys::default(), 18, 0_u64)?;
     // These are named by their numbers for good, so their fronts are never dropped.
     let firsts = [
         data.clinics.first(),
@@ -175,21 +194,67 @@ fn add(sum: &mut Supply, part: &Supply) {
 /// Held, booked and used places by slot, from the bookings.
 fn count_bookings(data: &Data) -> Result<Vec<[u32; 3]>, Violation> {
     let mut counted = vec![[0; 3]; data.slots.len()];
+    let mut offers: BTreeMap<SlotId, u32> = BTreeMap::new();
     for (id, booking) in (0_u64..).zip(data.bookings.iter()) {
-        let Some(counts) = counted.get_mut(booking.slot.0 as usize) else {
-            return Err(violation(4, id));
-        };
+        let slot = data.slots.get(u64::from(booking.slot.0)).ok_or_else(|| violation(4, id))?;
+        let counts = &mut counted[booking.slot.0 as usize];
         match booking.state {
-            BookingState::Held => {
+            BookingState::Held | BookingState::Offered => {
                 ensure(booking.until > data.time, 8, id)?;
                 counts[0] += 1;
+                if booking.state == BookingState::Offered {
+                    *offers.entry(booking.slot).or_default() += 1;
+                }
             }
             BookingState::Booked => counts[1] += 1,
             BookingState::Used => counts[2] += 1,
             BookingState::Cancelled | BookingState::Lapsed => {}
+            BookingState::NoShow => {
+                ensure(data.rules >= RULES_DESK, 18, id)?;
+                ensure(booking.until >= slot.starts_at.plus_ms(limits::NO_SHOW_AFTER_MS), 19, id)?;
+            }
         }
     }
+    check_offers(data, &offers)?;
     Ok(counted)
+}
+
+/// Whether the open offers are those of the offerings.
+fn check_offers(data: &Data, offers: &BTreeMap<SlotId, u32>) -> Result<(), Violation> {
+    let offerings = &data.standbys.offerings;
+    for slot in offers.keys() {
+        ensure(data.rules >= RULES_STANDBY, 18, slot.0)?;
+        ensure(offerings.contains_key(slot), 30, slot.0)?;
+    }
+    for (slot, offering) in offerings {
+        ensure(u64::from(slot.0) < data.slots.end(), 4, slot.0)?;
+        let open = offers.get(slot).copied().unwrap_or(0);
+        let fits = open == offering.open
+            && open <= offering.places
+            && (1..=limits::OFFER_PLACES_MAX).contains(&offering.places)
+            && (limits::OFFER_MS_MIN..=limits::OFFER_MS_MAX).contains(&offering.offer_ms);
+        ensure(fits, 30, slot.0)?;
+    }
+    Ok(())
+}
+
+/// Whoever stands by does so within the limits. Those whose day is over may be in the list for a
+/// moment, and count no more.
+fn check_standbys(data: &Data) -> Result<(), Violation> {
+    let mut desks_of: BTreeMap<PersonId, BTreeSet<DeskId>> = BTreeMap::new();
+    for (key, standby) in &data.standbys.people {
+        ensure(u64::from(key.desk.0) < data.desks.end(), 4, key.desk.0)?;
+        let fits = (1..=limits::STANDBY_MINUTES_MAX).contains(&key.minutes)
+            && key.number < data.standbys.made
+            && standby.ends_at <= data.time.plus_ms(DAY_MS);
+        ensure(fits, 31, key.desk.0)?;
+        if standby.ends_at > data.time {
+            let desks = desks_of.entry(standby.person).or_default();
+            let once = desks.insert(key.desk);
+            ensure(once && desks.len() <= limits::STANDBYS_PER_PERSON_MAX, 31, key.desk.0)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_supplies(data: &Data, counted: &[[u32; 3]]) -> Result<(), Violation> {
@@ -261,7 +326,10 @@ fn check_room_totals(id: RoomId, room: &Room) -> Result<(), Violation> {
     ensure(lobby_fits && (room.phase != Phase::Lobby || room.lobby.is_none()), 22, subject)?;
     ensure(u64::from(room.entered) + u64::from(room.left) <= u64::from(room.issued), 23, subject)?;
     let people = if room.config.identity_bound { room.issued as usize } else { 0 };
-    ensure(room.people.len() == people && room.people.first() == 0, 24, subject)
+    ensure(room.people.len() == people && room.people.first() == 0, 24, subject)?;
+    let Agents { share_permille, credit, .. } = room.agents;
+    let fits = share_permille <= limits::AGENT_SHARE_PERMILLE_MAX && credit <= room.agents_credit_max();
+    ensure(fits, 28, subject)
 }
 
 fn check_room(id: RoomId, room: &Room) -> Result<(), Violation> {
@@ -274,8 +342,14 @@ fn check_room(id: RoomId, room: &Room) -> Result<(), Violation> {
     const LOWER: u64 = 0x5555_5555_5555_5555;
     let marked: usize =
         room.marks.words().iter().map(|word| (word & !(word >> 1) & LOWER).count_ones() as usize).sum();
-    let all_marked = room.inside.keys().all(|serial| room.marks.get(*serial) == Mark::Inside);
-    ensure(marked == room.inside.len() && all_marked, 26, id.0)?;
+    let of_agents = room.inside.range(Serial(AGENT_SERIAL_FIRST)..);
+    let mut tickets = room.inside.range(..Serial(AGENT_SERIAL_FIRST));
+    let as_many = marked == room.inside.len() - of_agents.clone().count();
+    ensure(as_many && tickets.all(|(serial, _)| room.marks.get(*serial) == Mark::Inside), 26, id.0)?;
+    let agents = &room.agents;
+    let named = agents.passes().keys().eq(of_agents.map(|(serial, _)| serial));
+    let given = agents.passes().keys().all(|serial| serial.0 - AGENT_SERIAL_FIRST < agents.issued);
+    ensure(named && given && agents.is_one_each(), 29, id.0)?;
     let ends: BTreeSet<_> = room.ends.iter().map(|end| (end.serial, end.ends_at)).collect();
     let covered = room.inside.iter().all(|(serial, inside)| ends.contains(&(*serial, inside.ends_at)));
     let mut in_order = true;

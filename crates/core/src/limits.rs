@@ -13,6 +13,8 @@ pub const JOINS_PER_COMMAND_MAX: u32 = 65_536;
 pub const PASSES_PER_ROOM_MAX: u32 = 1_000_000;
 /// Entries a minute that a room may be set to.
 pub const ENTRIES_PER_MINUTE_MAX: u32 = 6_000_000;
+/// The largest part of a room's pace for its telephone agents, thousandths: the line keeps half.
+pub const AGENT_SHARE_PERMILLE_MAX: u32 = 500;
 /// The shortest and longest life of a pass.
 pub const PASS_TTL_MS_MIN: u32 = 10_000;
 /// See [`PASS_TTL_MS_MIN`].
@@ -40,6 +42,36 @@ pub const REMINDER_MS_MIN: u32 = 10 * 60 * 1000;
 pub const REMINDER_MS_MAX: u32 = 14 * 24 * 60 * 60 * 1000;
 /// Reminders that one passing of time looks at: a few milliseconds of work at the most.
 pub const REMINDERS_PER_STEP_MAX: usize = 4_096;
+/// How long after a slot began, or after they booked if that was later, those who did not come
+/// are no-shows at the earliest.
+pub const NO_SHOW_AFTER_MS: u64 = 10 * 60 * 1000;
+/// How long before a slot begins the clinic's desk may give its free places: whoever stands there
+/// is not sent away for two hours.
+pub const DESK_EARLY_MS: u64 = 2 * 60 * 60 * 1000;
+/// How long after a slot began the desk may still give its free places: a working day, so that
+/// what stayed free in the morning is used until the evening, and nothing on another day.
+pub const DESK_LATE_MS: u64 = 8 * 60 * 60 * 1000;
+/// Desks at which one person may stand by.
+pub const STANDBYS_PER_PERSON_MAX: usize = 3;
+/// People who may stand by at one desk: far more than a day leaves places.
+pub const STANDBYS_PER_DESK_MAX: usize = 200;
+/// People who may stand by in all, once for each desk.
+pub const STANDBYS_MAX: usize = 200_000;
+/// Minutes of way at the most: whoever needs longer does not come at short notice.
+pub const STANDBY_MINUTES_MAX: u16 = 180;
+/// Places of one slot that may be offered at once.
+pub const OFFER_PLACES_MAX: u32 = 64;
+/// The shortest and longest time to answer an offer.
+pub const OFFER_MS_MIN: u32 = 3 * 60 * 1000;
+/// See [`OFFER_MS_MIN`].
+pub const OFFER_MS_MAX: u32 = 60 * 60 * 1000;
+/// Slots of which places may be offered at once.
+pub const OFFERINGS_MAX: usize = 20_000;
+/// People that one passing of time, or one command, looks at to offer them places: more than
+/// stand by at one desk, and a millisecond of work at the most.
+pub const OFFER_LOOKS_MAX: u32 = 1_024;
+/// People whose standing by one passing of time ends; the others' ends with the next.
+pub const STANDBYS_ENDED_MAX: usize = 4_096;
 /// Clinics.
 pub const CLINICS_MAX: u64 = 200_000;
 /// Slots of all campaigns.

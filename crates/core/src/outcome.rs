@@ -45,7 +45,7 @@ pub enum Outcome {
         /// The booking.
         booking: BookingId,
     },
-    /// The person came; the dose is used.
+    /// The person came, with a booking or without; the dose is used.
     CheckedIn {
         /// The booking.
         booking: BookingId,
@@ -71,6 +71,28 @@ pub enum Outcome {
     Leased {
         /// When it ends by itself.
         until: Time,
+    },
+    /// The person on the telephone is inside until `ends_at`.
+    EnteredByAgent {
+        /// The number of their pass, as in [`crate::command::Entry`].
+        serial: Serial,
+        /// When the pass ends.
+        ends_at: Time,
+    },
+    /// The person stands by until `ends_at`.
+    StandingBy {
+        /// The end of the day.
+        ends_at: Time,
+    },
+    /// Free places of a slot are offered.
+    Offered {
+        /// How many offers of this slot wait for an answer now.
+        offers: u32,
+    },
+    /// The person did not come; the place is free again.
+    MarkedNoShow {
+        /// The booking.
+        booking: BookingId,
     },
 }
 
@@ -182,14 +204,16 @@ reasons! {
     TicketUnknown = 30, "ticket_unknown";
     /// The ticket's turn has not come; the detail is its position, from 0.
     NotCalled = 31, "not_called";
-    /// Called, but the service behind is full this moment; the detail is milliseconds to wait.
+    /// Called, but the service behind is full this moment, or the agents have let in as many as they may; the detail is milliseconds to wait.
     Busy = 32, "busy";
     /// The ticket has been used up or given back.
     TicketSpent = 33, "ticket_spent";
     /// The opening has passed already and cannot be moved.
     AlreadyOpen = 34, "already_open";
-    /// The ticket belongs to another person.
+    /// The ticket or pass belongs to another person.
     TicketForeign = 35, "ticket_foreign";
+    /// The room lets nobody in by telephone.
+    AgentShareNone = 36, "agent_share_none";
 
     /// There is no such campaign.
     CampaignUnknown = 50, "campaign_unknown";
@@ -261,4 +285,14 @@ reasons! {
     OtherCampaign = 83, "other_campaign";
     /// No contact is kept for the person.
     ContactUnknown = 84, "contact_unknown";
+    /// The person may still come; the detail is the instant from which they are a no-show.
+    NoShowTooEarly = 85, "no_show_too_early";
+    /// The person did not come, and the place was given back.
+    BookingMissed = 86, "booking_missed";
+    /// The desk gives the slot's places later; the detail is the instant from which it does.
+    SlotAhead = 87, "slot_ahead";
+    /// The person stands by at as many desks as one may.
+    TooManyStandbys = 88, "too_many_standbys";
+    /// The person does not stand by there.
+    StandbyUnknown = 89, "standby_unknown";
 }

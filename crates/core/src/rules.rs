@@ -5,6 +5,7 @@
 //! | 1 | everything before there were versions |
 //! | 2 | [`Body::TakeLease`]: effects are performed by one node at a time; [`Body::Checkpoint`]: nodes compare their states |
 //! | 3 | the last places are called for by what the latest calls came to; campaigns may have reminders |
+//! | 4 | what the clinic's desk needs: [`Body::MarkNoShow`] and who comes late after all, [`Body::WalkIn`]; and telephone agents: [`Body::SetAgentShare`], [`Body::EnterByAgent`]; leftover places, [`Body::OfferLeftover`], for those who stand by |
 //!
 //! A state begins with version 1, whichever build makes it, and a journaled
 //! [`Body::Upgrade`] makes the next version count from the next command on. So a journal
@@ -25,8 +26,14 @@ pub const RULES_LEASES: u32 = 2;
 pub const RULES_LAST_PLACES: u32 = 3;
 /// The version that brought reminders.
 pub const RULES_REMINDERS: u32 = 3;
+/// The version that brought no-shows and walk-ins.
+pub const RULES_DESK: u32 = 4;
+/// The version that brought the agents' share of a room's pace.
+pub const RULES_AGENTS: u32 = 4;
+/// The version that brought those who stand by, and leftover places for them.
+pub const RULES_STANDBY: u32 = 4;
 /// The newest version of the rules that this build knows.
-pub const RULES_NEWEST: u32 = 3;
+pub const RULES_NEWEST: u32 = 4;
 
 impl Body {
     /// The first version of the rules under which this may be written into a journal. A
@@ -36,6 +43,9 @@ impl Body {
         match self {
             Body::CreateCampaign { config, .. } if config.reminder_ms != 0 => RULES_REMINDERS,
             Body::TakeLease { .. } | Body::Checkpoint { .. } => RULES_LEASES,
+            Body::MarkNoShow { .. } | Body::WalkIn { .. } => RULES_DESK,
+            Body::Standby { .. } | Body::StandDown { .. } | Body::OfferLeftover { .. } => RULES_STANDBY,
+            Body::SetAgentShare { .. } | Body::EnterByAgent { .. } => RULES_AGENTS,
             _ => RULES_FIRST,
         }
     }

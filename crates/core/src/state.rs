@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::booking::{
-    self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot,
+    self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot, StandbyIndex,
+    Standbys,
 };
 use crate::checkpoint;
 use crate::chunked::Chunked;
@@ -59,6 +60,8 @@ pub struct Data {
     pub answers: u64,
     /// How far reminders have come; at the beginning of all under rules 1 and 2.
     pub reminded: Reminded,
+    /// Who stands by for leftover places, and what is offered; nothing under rules 1 to 3.
+    pub standbys: Standbys,
 }
 
 /// A person's sealed contact.
@@ -85,6 +88,8 @@ pub struct Index {
     pub(crate) lapses: Lapses,
     /// Bookings that wait for their reminder.
     pub(crate) reminders: Reminders,
+    /// Those who stand by, and offers.
+    pub(crate) standbys: StandbyIndex,
     /// The desk of a campaign at a clinic.
     pub(crate) desks: BTreeMap<(CampaignId, u32), u32>,
 }
@@ -122,6 +127,7 @@ impl State {
             lease: None,
             answers: 0,
             reminded: Reminded::default(),
+            standbys: Standbys::default(),
         };
         State { data, index: Index::default() }
     }
@@ -164,6 +170,7 @@ impl State {
             lease: data.lease,
             answers: data.answers,
             reminded: data.reminded,
+            standbys: data.standbys.clone(),
         }
     }
 
@@ -177,8 +184,10 @@ impl State {
         booking::advance(&mut self.data, &mut self.index, at);
         let (mut events, rules) = (Vec::new(), self.data.rules);
         for (id, room) in &mut self.data.rooms {
-            let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
-            let places = campaign.map(|campaign| Places::of(campaign, rules, at));
+            let places = room.config.campaign.and_then(|id| {
+                let campaign = self.data.campaigns.get(&id)?;
+                Some(Places::of(campaign, rules, self.index.standbys.offered(id), at))
+            });
             events.extend(waiting_room::advance(room, places, at).map(|event| (*id, event)));
         }
         for (id, (kind, value)) in events {
@@ -233,6 +242,7 @@ impl Default for Index {
             recent: RecentIndex::default(),
             lapses: Lapses::default(),
             reminders: Reminders::default(),
+            standbys: StandbyIndex::default(),
             desks: BTreeMap::new(),
         }
     }
@@ -247,7 +257,8 @@ impl Index {
     /// Where two things claim the same key, or a person's bookings do not form a chain.
     pub(crate) fn of(data: &Data) -> Result<Index, Violation> {
         let recent = RecentIndex::of(&data.recent).map_err(|number| violation(14, number))?;
-        let mut index = Index { recent, ..Index::default() };
+        let standbys = StandbyIndex::of(&data.standbys);
+        let mut index = Index { recent, standbys, ..Index::default() };
         index.find_bookings(data)?;
         index.find_reminders(data);
         index.find_contacts(data)?;
@@ -276,8 +287,13 @@ impl Index {
             if !self.add_booking(id, booking) {
                 return Err(violation(7, u64::from(id.0)));
             }
-            if booking.state == BookingState::Held {
-                self.lapses.add(booking.until, id);
+            match booking.state {
+                BookingState::Held => self.lapses.add(booking.until, id),
+                BookingState::Offered => {
+                    let campaign = booking::campaign_of_slot(data, booking.slot);
+                    self.standbys.find_offer(campaign, id, booking.until);
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -422,7 +438,9 @@ fn apply(data: &mut Data, index: &mut Index, body: &Body) -> Outcome {
         | Body::Join { .. }
         | Body::JoinAs { .. }
         | Body::Enter { .. }
-        | Body::Leave { .. } => waiting_room::handle(data, index, body),
+        | Body::Leave { .. }
+        | Body::SetAgentShare { .. }
+        | Body::EnterByAgent { .. } => waiting_room::handle(data, index, body),
         _ => booking::handle(data, index, body),
     }
 }

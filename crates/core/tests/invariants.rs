@@ -1,8 +1,11 @@
 //! Each invariant finds what it is there to find: a state is damaged in one place, and
 //! the check names the number.
 
+use std::collections::BTreeMap;
+
 use jari_core::booking::{
-    Booking, BookingState, CampaignConfig, ClinicConfig, Desk, Rules, SlotSpec, Supply, Vaccine, Window,
+    Booking, BookingState, CampaignConfig, ClinicConfig, Desk, Offering, Rules, SlotSpec, Standby,
+    StandbyKey, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
@@ -15,7 +18,9 @@ use jari_core::recent::Recent;
 use jari_core::rules::RULES_NEWEST;
 use jari_core::state::Contact;
 use jari_core::time::Date;
-use jari_core::waiting_room::{Draw, Inside, Mark, Pace, RoomConfig, draw};
+use jari_core::waiting_room::{
+    AGENT_SERIAL_FIRST, Agents, Draw, Inside, Mark, Pace, PassEnd, RoomConfig, draw,
+};
 use jari_core::{Body, Command, Data, State, Time, invariants, limits, step};
 
 const SEED: [u8; 32] = [9; 32];
@@ -124,7 +129,7 @@ fn slot_supply(data: &mut Data) -> &mut Supply {
 
 /// Damage by the invariant that finds it first.
 fn damages() -> Vec<(u8, Damage)> {
-    [damages_of_bookings(), damages_of_rooms()].concat()
+    [damages_of_bookings(), damages_of_standbys(), damages_of_rooms()].concat()
 }
 
 fn damages_of_bookings() -> Vec<(u8, Damage)> {
@@ -178,7 +183,62 @@ fn damages_of_bookings() -> Vec<(u8, Damage)> {
             data.reminded.due = data.time.plus_ms(1);
         }),
         (17, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().config.reminder_ms = 600_000),
+        (18, |data| booking(data, 0).state = BookingState::NoShow),
+        (18, |data| data.rooms.get_mut(&ROOM).unwrap().agents.issued = 1),
+        (18, |data| data.standbys.made = 1),
+        (18, |data| booking(data, 1).state = BookingState::Offered),
+        (19, |data| {
+            data.rules = 4;
+            booking(data, 0).state = BookingState::NoShow;
+        }),
     ]
+}
+
+fn damages_of_standbys() -> Vec<(u8, Damage)> {
+    vec![
+        (4, |data| {
+            offering(data).insert(SlotId(2), OFFERING);
+        }),
+        (4, |data| stand_by(data, 1, 1, 7, 1)),
+        (30, |data| {
+            offering(data).insert(SlotId(0), OFFERING);
+        }),
+        (30, |data| {
+            offering(data).clear();
+            booking(data, 1).state = BookingState::Offered;
+        }),
+        (30, |data| {
+            booking(data, 1).state = BookingState::Offered;
+            offering(data).insert(SlotId(0), Offering { offer_ms: limits::OFFER_MS_MAX + 1, ..OFFERING });
+        }),
+        (31, |data| {
+            stand_by(data, 0, 1, 7, 1);
+            stand_by(data, 0, 2, 7, 1);
+        }),
+        (31, |data| stand_by(data, 0, 0, 7, 1)),
+        (31, |data| stand_by(data, 0, 1, 7, 2 * 86_400_000)),
+        (31, |data| {
+            stand_by(data, 0, 1, 7, 1);
+            data.standbys.made = 0;
+        }),
+    ]
+}
+
+const OFFERING: Offering = Offering { places: 1, open: 1, offer_ms: limits::OFFER_MS_MIN };
+
+fn offering(data: &mut Data) -> &mut BTreeMap<SlotId, Offering> {
+    data.rules = 4;
+    &mut data.standbys.offerings
+}
+
+fn stand_by(data: &mut Data, desk: u32, minutes: u16, person: u128, ms: u64) {
+    data.rules = 4;
+    let number = data.standbys.made;
+    data.standbys.made += 1;
+    let key = StandbyKey { desk: DeskId(desk), minutes, number };
+    let ends_at = data.time.plus_ms(ms);
+    let standby = Standby { person: PersonId(person), birth: Date(0), dose: 1, ends_at };
+    data.standbys.people.insert(key, standby);
 }
 
 fn damages_of_rooms() -> Vec<(u8, Damage)> {
@@ -205,7 +265,29 @@ fn damages_of_rooms() -> Vec<(u8, Damage)> {
         (26, |data| data.rooms.get_mut(&ROOM).unwrap().marks.set(Serial(0), Mark::Lapsed)),
         (26, |data| data.rooms.get_mut(&ROOM).unwrap().marks.set(Serial(5), Mark::Inside)),
         (27, |data| data.rooms.get_mut(&ROOM).unwrap().ends = Chunked::default()),
+        (28, |data| under_rules_4(data).share_permille = limits::AGENT_SHARE_PERMILLE_MAX + 1),
+        (28, |data| under_rules_4(data).credit = 1),
+        (29, |data| {
+            let passes = [(Serial(AGENT_SERIAL_FIRST), PersonId(8))].into();
+            *under_rules_4(data) = Agents::restore(0, 0, 1, passes);
+        }),
+        (29, |data| {
+            let numbers = [0, 1].map(|number| Serial(AGENT_SERIAL_FIRST + number));
+            let passes = numbers.map(|serial| (serial, PersonId(8))).into();
+            *under_rules_4(data) = Agents::restore(0, 0, 2, passes);
+            let room = data.rooms.get_mut(&ROOM).unwrap();
+            let ends_at = room.inside[&Serial(0)].ends_at;
+            for serial in numbers {
+                room.inside.insert(serial, Inside { ends_at, bookings: 0, confirmed: 0 });
+                room.ends.push(PassEnd { ends_at, serial });
+            }
+        }),
     ]
+}
+
+fn under_rules_4(data: &mut Data) -> &mut Agents {
+    data.rules = 4;
+    &mut data.rooms.get_mut(&ROOM).unwrap().agents
 }
 
 fn add_cancelled_bookings(data: &mut Data) {
@@ -254,7 +336,7 @@ fn the_light_check_sees_what_totals_can_tell() {
         }
     }
     seen.dedup();
-    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 17, 20, 21, 22, 23, 24]);
+    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 17, 18, 20, 21, 22, 23, 24, 28]);
 }
 
 #[test]

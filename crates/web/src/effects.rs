@@ -268,6 +268,11 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
     if is_reminder && !is_ahead(&booking, site.node.now()) {
         return Became::Nobody;
     }
+    // An offer that was answered, or that has lapsed, is no news.
+    let is_offer = effect.kind == EffectKind::Offer;
+    if is_offer && booking.status != BookingStatus::Held {
+        return Became::Nobody;
+    }
     let purpose = purpose_of(effect.kind);
     let text = render::booking(effect.kind, &booking, contact.language);
     let to = contact.telephone;
@@ -279,8 +284,12 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
             language: contact.language.tag(),
             subject: render::subject(contact.language),
             text: text.clone(),
-            // Nobody is to be reminded of what has begun.
-            expires_at_ms: is_reminder.then_some(booking.slot.starts_at_ms),
+            // Nobody is to be reminded of what has begun, or offered what is gone.
+            expires_at_ms: match effect.kind {
+                EffectKind::Reminder => Some(booking.slot.starts_at_ms),
+                EffectKind::Offer => Some(booking.until_ms),
+                _ => None,
+            },
         };
         if let Err(fault) = messenger.carry(carrier, &letter, site.node.now().0).await {
             return Became::Failed(fault, last_two(&to));

@@ -24,6 +24,8 @@ pub enum Purpose {
     Moved,
     /// An appointment is near.
     Reminder,
+    /// A leftover place is offered.
+    Offer,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
             Purpose::Cancelled => "cancelled",
             Purpose::Moved => "moved",
             Purpose::Reminder => "reminder",
+            Purpose::Offer => "offer",
         }
     }
 }

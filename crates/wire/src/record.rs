@@ -17,11 +17,11 @@
 //! | tags | commands |
 //! |---|---|
 //! | 1-4 | `Upgrade` `AckEffects` `TakeLease` `Checkpoint` |
-//! | 10-18 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` |
-//! | 20-23 | `Join` `JoinAs` `Enter` `Leave` |
+//! | 10-19 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` `SetAgentShare` |
+//! | 20-24 | `Join` `JoinAs` `Enter` `Leave` `EnterByAgent` |
 //! | 30-37 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign`, `CreateCampaign` with reminders |
-//! | 40-45 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` |
-//! | 50-55 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` |
+//! | 40-48 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` `MarkNoShow` `WalkIn` `OfferLeftover` |
+//! | 50-57 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` `Standby` `StandDown` |
 //!
 //! Commands that came with a later version of the rules ([`jari_core::rules`]) are in no record
 //! before that version counts, so a build that does not know them never has to read them.
@@ -306,11 +306,13 @@ bodies! {
     16 SetPace { room, pace, reason }
     17 ReportHealth { room, latency_p95_ms, error_ppm }
     18 SetNotices { room, notices }
+    19 SetAgentShare { room, permille, reason }
 
     20 Join { room, count }
     21 JoinAs { room, person }
     22 Enter { room, serial }
     23 Leave { room, serial }
+    24 EnterByAgent { room, person }
 
     30 CreateCampaign { campaign, config }
     31 SetRules { campaign, rules, reason }
@@ -326,6 +328,9 @@ bodies! {
     43 SetCapacity { slot, capacity, reason }
     44 SetWithdrawn { slot, withdrawn, reason }
     45 CheckIn { booking }
+    46 MarkNoShow { booking }
+    47 WalkIn { slot, person, birth, dose, channel }
+    48 OfferLeftover { slot, places, offer_ms }
 
     50 Hold { slot, person, birth, dose, entry, channel }
     51 Confirm { booking, person }
@@ -333,6 +338,8 @@ bodies! {
     53 Reschedule { booking, person, slot }
     54 KeepContact { person, sealed }
     55 DropContact { person }
+    56 Standby { desk, person, birth, dose, minutes }
+    57 StandDown { desk, person }
 }
 
 #[inline]

@@ -1,4 +1,5 @@
-//! What becomes of a hold or booking: confirmed, given back, moved, used, lapsed.
+//! What becomes of a hold or booking: confirmed, given back, moved, lapsed. What the clinic's
+//! desk does with it is in `desk`.
 
 use super::course::course_of;
 use super::hold::{check_running, check_vaccine_quota};
@@ -6,6 +7,7 @@ use super::ledger::{
     Verdict, campaign_of, desk_of, free_place, refused, refused_with, slot_of, take_place, turn_place,
 };
 use super::pass::{News, check_pass_again, tell_room};
+use super::standby;
 use super::windows::{share_allows_desk, share_reached, share_used_up};
 use crate::booking::{Booking, BookingState};
 use crate::effect::{Effect, EffectKind};
@@ -19,48 +21,55 @@ use crate::time::Time;
 /// How long to wait before trying again when messages pile up.
 const BACKLOG_RETRY_MS: u64 = 5_000;
 
-/// Turns a hold into a booking. A paused or closed campaign does not stand in the way:
+/// Turns a hold or an offer into a booking. A paused or closed campaign does not stand in the way:
 /// what a person was shown as held stays theirs.
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`); it is
 /// booked or used already (then that is the answer again); `booking_cancelled`;
-/// `hold_lapsed`; the pass it was made with (`pass_ended`); `effects_backlog`.
+/// `hold_lapsed`; `booking_missed`; the pass it was made with (`pass_ended`); `effects_backlog`.
 pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
-        BookingState::Held => {}
+        BookingState::Held | BookingState::Offered => {}
         BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
         BookingState::Cancelled => return refused(Reason::BookingCancelled),
         BookingState::Lapsed => return refused(Reason::HoldLapsed),
+        BookingState::NoShow => return refused(Reason::BookingMissed),
     }
     assert!(booking.until > data.time, "a hold whose end has come has lapsed");
     let campaign = campaign_of_slot(data, booking.slot);
     check_pass_again(data, campaign, &booking)?;
     check_backlog(data)?;
-    turn_place(data, booking.slot, BookingState::Held, BookingState::Booked);
+    turn_place(data, booking.slot, booking.state, BookingState::Booked);
     set_state(data, id, BookingState::Booked);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").confirmed += 1;
     index.await_reminder(data, id);
+    if booking.state == BookingState::Offered {
+        standby::offer_ended(data, index, &booking, true);
+    }
     tell_room(data, campaign, booking.serial, News::Booked);
     push_effect(data, EffectKind::BookingConfirmed, id, person);
     Ok(Outcome::Confirmed { booking: id })
 }
 
-/// Gives a hold or booking back, at any time before it is used.
+/// Gives a hold or booking back, at any time before it is used; an offer that is declined goes to
+/// whoever is next.
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`);
 /// `booking_used`; it is cancelled already (then that is the answer again);
-/// `hold_lapsed`; for a booking, which is followed by a message, `effects_backlog`.
+/// `hold_lapsed`; `booking_missed`; for a booking, which is followed by a message, `effects_backlog`.
 pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
         BookingState::Used => return refused(Reason::BookingUsed),
         BookingState::Cancelled => return Ok(Outcome::Cancelled { booking: id }),
         BookingState::Lapsed => return refused(Reason::HoldLapsed),
+        BookingState::NoShow => return refused(Reason::BookingMissed),
         BookingState::Held => {
             let campaign = campaign_of_slot(data, booking.slot);
             tell_room(data, campaign, booking.serial, News::HoldEnded);
         }
+        BookingState::Offered => {}
         BookingState::Booked => {
             check_backlog(data)?;
             index.forget_reminder(data, id);
@@ -69,6 +78,11 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
     }
     free_place(data, booking.slot, booking.state);
     set_state(data, id, BookingState::Cancelled);
+    if booking.state == BookingState::Offered {
+        standby::offer_ended(data, index, &booking, false);
+        let mut looks = limits::OFFER_LOOKS_MAX;
+        standby::pass_on(data, index, booking.slot, &mut looks);
+    }
     Ok(Outcome::Cancelled { booking: id })
 }
 
@@ -77,8 +91,8 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
 /// passes are not asked for again.
 ///
 /// Checked in this order: it is a booking of this person (`booking_unknown`) and booked
-/// (`booking_not_confirmed`, `booking_used`, `booking_cancelled`, `hold_lapsed`); the
-/// new slot exists (`slot_unknown`), is another one (`same_slot`) of the same campaign
+/// (`booking_not_confirmed`, `booking_used`, `booking_cancelled`, `hold_lapsed`,
+/// `booking_missed`); the new slot exists (`slot_unknown`), is another one (`same_slot`) of the same campaign
 /// (`other_campaign`); `campaign_closed`; `campaign_paused`; `dose_too_early`;
 /// `slot_past`; another vaccine's quota (`quota_used_up`); another desk's share
 /// (`share_used_up`); `slot_full`; `effects_backlog`.
@@ -135,35 +149,18 @@ fn check_move(data: &Data, index: &Index, booking: &Booking, to: SlotId) -> Resu
     Ok(())
 }
 
-/// The person came and got the dose.
-///
-/// Checked in this order: the booking exists (`booking_unknown`); it is used already
-/// (then that is the answer again); `booking_not_confirmed`, `booking_cancelled`,
-/// `hold_lapsed`.
-pub(super) fn check_in(data: &mut Data, index: &mut Index, id: BookingId) -> Verdict {
-    let Some(booking) = data.bookings.get(u64::from(id.0)).copied() else {
-        return refused(Reason::BookingUnknown);
-    };
-    if booking.state != BookingState::Used {
-        check_booked(&booking)?;
-        index.forget_reminder(data, id);
-        turn_place(data, booking.slot, BookingState::Booked, BookingState::Used);
-        set_state(data, id, BookingState::Used);
-    }
-    Ok(Outcome::CheckedIn { booking: id })
-}
-
-/// Lets a hold lapse if nothing else became of it before its end.
-pub(super) fn lapse(data: &mut Data, id: BookingId) {
+/// Lets a hold or an offer lapse if nothing else became of it before its end; gives it if it did.
+pub(super) fn lapse(data: &mut Data, id: BookingId) -> Option<Booking> {
     let booking = *data.bookings.get(u64::from(id.0)).expect("a queued hold exists");
-    if booking.state != BookingState::Held {
-        return;
+    if !booking.state.is_held() {
+        return None;
     }
     data.bookings.get_mut(u64::from(id.0)).expect("it was just read").state = BookingState::Lapsed;
     free_place(data, booking.slot, BookingState::Held);
     let campaign = campaign_of_slot(data, booking.slot);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").lapsed += 1;
     tell_room(data, campaign, booking.serial, News::HoldEnded);
+    Some(booking)
 }
 
 fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, Refusal> {
@@ -173,29 +170,34 @@ fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, R
     }
 }
 
-fn check_booked(booking: &Booking) -> Result<(), Refusal> {
+/// Whether it is booked, else why it is not.
+pub(super) fn check_booked(booking: &Booking) -> Result<(), Refusal> {
     match booking.state {
         BookingState::Booked => Ok(()),
-        BookingState::Held => refused(Reason::BookingNotConfirmed),
+        BookingState::Held | BookingState::Offered => refused(Reason::BookingNotConfirmed),
         BookingState::Used => refused(Reason::BookingUsed),
         BookingState::Cancelled => refused(Reason::BookingCancelled),
         BookingState::Lapsed => refused(Reason::HoldLapsed),
+        BookingState::NoShow => refused(Reason::BookingMissed),
     }
 }
 
-fn check_backlog(data: &Data) -> Result<(), Refusal> {
+/// Whether one more message may wait to be sent.
+pub(super) fn check_backlog(data: &Data) -> Result<(), Refusal> {
     if data.effects.len() as u64 >= limits::EFFECTS_MAX {
         return refused_with(Reason::EffectsBacklog, BACKLOG_RETRY_MS);
     }
     Ok(())
 }
 
-fn campaign_of_slot(data: &Data, slot: SlotId) -> CampaignId {
+/// The campaign of a booking's slot.
+pub(crate) fn campaign_of_slot(data: &Data, slot: SlotId) -> CampaignId {
     let slot = data.slots.get(u64::from(slot.0)).expect("a booking's slot exists");
     desk_of(data, slot).campaign
 }
 
-fn set_state(data: &mut Data, id: BookingId, state: BookingState) {
+/// Something becomes of a booking now.
+pub(super) fn set_state(data: &mut Data, id: BookingId, state: BookingState) {
     let now: Time = data.time;
     let booking = data.bookings.get_mut(u64::from(id.0)).expect("a booking that was read exists");
     booking.state = state;

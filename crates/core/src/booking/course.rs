@@ -2,7 +2,7 @@
 //! between them.
 
 use super::ledger::{desk_of, refused_with};
-use crate::booking::{BookingState, Campaign};
+use crate::booking::Campaign;
 use crate::ids::{BookingId, CampaignId, PersonId};
 use crate::outcome::{Reason, Refusal};
 use crate::state::{Data, Index};
@@ -45,7 +45,7 @@ pub(super) fn course_of(
             course.same = Some(id);
         } else if booking.dose > dose {
             course.after = Some(slot.starts_at);
-        } else if booking.state != BookingState::Held {
+        } else if !booking.state.is_held() {
             course.before = Some(slot.starts_at);
         }
     }

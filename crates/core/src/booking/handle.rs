@@ -3,8 +3,8 @@
 
 use super::hold::Wish;
 use super::ledger::Verdict;
-use super::{campaign, change, contact, directory, hold, reminders};
-use crate::booking::Booking;
+use super::{campaign, change, contact, desk, directory, hold, reminders, standby};
+use crate::booking::{Booking, Standby};
 use crate::command::Body;
 use crate::ids::SlotId;
 use crate::outcome::Outcome;
@@ -16,11 +16,13 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
     people(data, index, body).unwrap_or_else(Outcome::Refused)
 }
 
-/// Lets holds lapse that end at or before `now`, and pushes the reminders that are due.
+/// Lets holds lapse that end at or before `now`, passes leftover places on, and pushes the reminders
+/// that are due.
 pub(crate) fn advance(data: &mut Data, index: &mut Index, now: Time) {
     while let Some((_, booking)) = index.lapses.pop_due(now) {
         change::lapse(data, booking);
     }
+    standby::advance(data, index, now);
     reminders::remind(data, index, now);
 }
 
@@ -54,7 +56,21 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         Body::Reschedule { booking, person, slot } => {
             change::reschedule(data, index, *booking, *person, *slot)
         }
-        Body::CheckIn { booking } => change::check_in(data, index, *booking),
+        Body::CheckIn { booking } => desk::check_in(data, index, *booking),
+        Body::MarkNoShow { booking } => desk::mark_no_show(data, index, *booking),
+        Body::WalkIn { slot, person, birth, dose, channel } => {
+            let (slot, person, birth) = (*slot, *person, *birth);
+            let wish = Wish { slot, person, birth, dose: *dose, entry: None, channel: *channel };
+            desk::walk_in(data, index, &wish)
+        }
+        Body::Standby { desk, person, birth, dose, minutes } => {
+            let standby = Standby { person: *person, birth: *birth, dose: *dose, ends_at: Time(0) };
+            standby::stand_by(data, index, *desk, &standby, *minutes)
+        }
+        Body::StandDown { desk, person } => standby::stand_down(data, index, *desk, *person),
+        Body::OfferLeftover { slot, places, offer_ms } => {
+            standby::offer_leftover(data, index, *slot, *places, *offer_ms)
+        }
         Body::KeepContact { person, sealed } => contact::keep_contact(data, index, *person, sealed),
         Body::DropContact { person } => contact::drop_contact(data, index, *person),
         _ => operators(data, index, body),

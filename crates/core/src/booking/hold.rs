@@ -54,16 +54,22 @@ pub(super) fn hold(data: &mut Data, index: &mut Index, wish: Wish) -> Verdict {
     }
     course.check_interval(campaign, wish.dose, slot.starts_at)?;
     check_supply(campaign, &desk, &slot, &wish, share_ppm, data.time)?;
+    check_bounds(data, &course)?;
+    let latest = data.time.plus_ms(u64::from(campaign.config.hold_ms));
+    let ends_at = pass.as_ref().map_or(latest, |pass| latest.min(pass.ends_at));
+    let booking = keep_hold(data, index, &wish, desk.campaign, course, pass, ends_at);
+    Ok(Outcome::Held { booking, ends_at })
+}
+
+/// Whether one more booking may be made, by this person and at all.
+pub(super) fn check_bounds(data: &Data, course: &Course) -> Result<(), Refusal> {
     if course.ever >= limits::BOOKINGS_PER_PERSON_MAX {
         return refused(Reason::TooManyBookings);
     }
     if data.bookings.end() >= limits::BOOKINGS_MAX {
         return refused(Reason::Full);
     }
-    let latest = data.time.plus_ms(u64::from(campaign.config.hold_ms));
-    let ends_at = pass.as_ref().map_or(latest, |pass| latest.min(pass.ends_at));
-    let booking = keep_hold(data, index, &wish, desk.campaign, course, pass, ends_at);
-    Ok(Outcome::Held { booking, ends_at })
+    Ok(())
 }
 
 /// Checks 2 to 6; gives the share of the supply that may be gone by now.
@@ -71,15 +77,27 @@ fn check_person(campaign: &Campaign, wish: &Wish, now: Time) -> Result<u32, Refu
     check_running(campaign)?;
     let windows = &campaign.config.windows;
     check_season(windows, now)?;
+    check_eligible(campaign, wish.birth)?;
+    let share_ppm = share_for(windows, wish.birth.birth_digit(), now)?;
+    check_dose(campaign, wish.dose)?;
+    Ok(share_ppm)
+}
+
+/// Whether the campaign is for whoever was born then.
+pub(super) fn check_eligible(campaign: &Campaign, birth: Date) -> Result<(), Refusal> {
     let rules = &campaign.config.rules;
-    if wish.birth < rules.born_from || wish.birth > rules.born_until {
+    if birth < rules.born_from || birth > rules.born_until {
         return refused(Reason::NotEligible);
     }
-    let share_ppm = share_for(windows, wish.birth.birth_digit(), now)?;
-    if wish.dose == 0 || wish.dose > rules.doses {
+    Ok(())
+}
+
+/// Whether the campaign's course has such a dose.
+pub(super) fn check_dose(campaign: &Campaign, dose: u8) -> Result<(), Refusal> {
+    if dose == 0 || dose > campaign.config.rules.doses {
         return refused(Reason::DoseUnknown);
     }
-    Ok(share_ppm)
+    Ok(())
 }
 
 /// Whether the campaign takes new holds and moves.
@@ -105,12 +123,8 @@ fn check_supply(
     if slot.starts_at <= now {
         return refused(Reason::SlotPast);
     }
-    let quota = campaign.config.quota;
-    let taken = campaign.supply.taken();
-    if taken >= quota {
-        return refused(Reason::QuotaUsedUp);
-    }
-    check_vaccine_quota(campaign, slot)?;
+    check_quotas(campaign, slot)?;
+    let (quota, taken) = (campaign.config.quota, campaign.supply.taken());
     if !share_allows(share_ppm, quota, taken) || !share_allows_desk(share_ppm, &desk.supply) {
         let digit = wish.birth.birth_digit();
         return share_used_up(&campaign.config.windows, Some(digit), share_ppm, now);
@@ -119,6 +133,16 @@ fn check_supply(
         return refused(Reason::SlotFull);
     }
     Ok(())
+}
+
+/// Whether the quotas of campaign and vaccine have room for one more.
+pub(super) fn check_quotas(campaign: &Campaign, slot: &Slot) -> Result<(), Refusal> {
+    let quota = campaign.config.quota;
+    let taken = campaign.supply.taken();
+    if taken >= quota {
+        return refused(Reason::QuotaUsedUp);
+    }
+    check_vaccine_quota(campaign, slot)
 }
 
 /// Whether the quota of a slot's vaccine has room for one more.
@@ -140,20 +164,32 @@ fn keep_hold(
     ends_at: Time,
 ) -> BookingId {
     let serial = pass.map_or(Serial(Booking::NONE), |pass| pass.serial);
-    let booking = Booking {
-        person: Booking::halves(wish.person),
-        until: ends_at,
-        slot: wish.slot,
-        earlier: course.newest.map_or(Booking::NONE, |newest| newest.0),
-        serial,
-        channel: wish.channel,
-        dose: wish.dose,
-        state: BookingState::Held,
-    };
-    let id = BookingId(data.bookings.push(booking) as u32);
-    assert!(index.add_booking(id, &booking), "a person's newest booking is the one found before");
+    let id = keep(data, index, &Booking { serial, ..wish.booking(&course, BookingState::Held, ends_at) });
     index.lapses.add(ends_at, id);
-    take_place(data, wish.slot, BookingState::Held);
     tell_room(data, campaign, serial, News::Held);
+    id
+}
+
+impl Wish {
+    /// The booking that it becomes, made without a pass.
+    pub(super) fn booking(&self, course: &Course, state: BookingState, until: Time) -> Booking {
+        Booking {
+            person: Booking::halves(self.person),
+            until,
+            slot: self.slot,
+            earlier: course.newest.map_or(Booking::NONE, |newest| newest.0),
+            serial: Serial(Booking::NONE),
+            channel: self.channel,
+            dose: self.dose,
+            state,
+        }
+    }
+}
+
+/// Keeps a new booking and takes its place.
+pub(super) fn keep(data: &mut Data, index: &mut Index, booking: &Booking) -> BookingId {
+    let id = BookingId(data.bookings.push(*booking) as u32);
+    assert!(index.add_booking(id, booking), "a person's newest booking is the one found before");
+    take_place(data, booking.slot, booking.state);
     id
 }

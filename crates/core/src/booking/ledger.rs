@@ -74,10 +74,12 @@ impl Supply {
     /// The counter for bookings in an active state.
     fn places(&mut self, state: BookingState) -> &mut u32 {
         match state {
-            BookingState::Held => &mut self.held,
+            BookingState::Held | BookingState::Offered => &mut self.held,
             BookingState::Booked => &mut self.booked,
             BookingState::Used => &mut self.used,
-            BookingState::Cancelled | BookingState::Lapsed => unreachable!("an ended booking has no place"),
+            BookingState::Cancelled | BookingState::Lapsed | BookingState::NoShow => {
+                unreachable!("an ended booking has no place")
+            }
         }
     }
 }

@@ -9,7 +9,8 @@
 //! campaign and dose, or let a lapsed hold keep its place.
 //!
 //! Start reading at [`Campaign`] and [`Booking`], then `handle` (the list of commands)
-//! and `hold`, where nearly all rules meet; `lapses` and `reminders` are what time does.
+//! and `hold`, where nearly all rules meet; `desk` is what a clinic does with those who come,
+//! `standby` with what they leave, `lapses` and `reminders` are what time does.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -22,6 +23,7 @@ mod campaign;
 mod change;
 mod contact;
 mod course;
+mod desk;
 mod directory;
 mod handle;
 mod hold;
@@ -29,12 +31,16 @@ mod lapses;
 mod ledger;
 mod pass;
 mod reminders;
+mod standby;
 mod windows;
 
+pub(crate) use change::campaign_of_slot;
 pub(crate) use handle::{advance, handle, touch};
 pub(crate) use lapses::Lapses;
 pub use reminders::Reminded;
 pub(crate) use reminders::Reminders;
+pub(crate) use standby::StandbyIndex;
+pub use standby::{Offering, Standby, StandbyKey, Standbys};
 
 /// Settings of a campaign.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -129,7 +135,7 @@ pub struct Window {
 pub struct Supply {
     /// All places there are.
     pub capacity: u32,
-    /// Held for a few minutes.
+    /// Held for a few minutes, or offered.
     pub held: u32,
     /// Booked.
     pub booked: u32,
@@ -278,13 +284,23 @@ pub enum BookingState {
     Cancelled = 4,
     /// The hold ended by itself.
     Lapsed = 5,
+    /// The person did not come; only under rules 4 and later.
+    NoShow = 6,
+    /// A leftover place is held for somebody who stood by, until `until`; only under rules 4 and later.
+    Offered = 7,
 }
 
 impl BookingState {
     /// Whether it takes a place.
     #[must_use]
     pub const fn is_active(self) -> bool {
-        matches!(self, BookingState::Held | BookingState::Booked | BookingState::Used)
+        self.is_held() || matches!(self, BookingState::Booked | BookingState::Used)
+    }
+
+    /// Whether the place is held: chosen by the person, or offered to them.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, BookingState::Held | BookingState::Offered)
     }
 }
 

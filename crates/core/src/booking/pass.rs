@@ -7,6 +7,7 @@ use crate::ids::{CampaignId, PersonId, Serial};
 use crate::outcome::{Reason, Refusal};
 use crate::state::Data;
 use crate::time::Time;
+use crate::waiting_room::is_of_agent;
 
 /// A pass that may serve one more booking.
 pub(super) struct Pass {
@@ -38,7 +39,11 @@ pub(super) fn check_pass(
     if inside.bookings >= room.config.bookings_per_pass {
         return refused(Reason::PassSpent);
     }
-    if room.config.identity_bound && room.people.get(u64::from(entry.serial.0)) != Some(&person) {
+    if is_of_agent(entry.serial) {
+        if !room.agents.is_pass_of(person, entry.serial) {
+            return refused(Reason::TicketForeign);
+        }
+    } else if room.config.identity_bound && room.people.get(u64::from(entry.serial.0)) != Some(&person) {
         return refused(Reason::TicketForeign);
     }
     Ok(Some(Pass { serial: entry.serial, ends_at: inside.ends_at }))

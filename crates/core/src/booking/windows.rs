@@ -19,12 +19,18 @@ impl Window {
     }
 }
 
-/// Whether booking is going on at all: some window has opened and some has not closed.
-pub(super) fn check_season(windows: &[Window], now: Time) -> Result<(), Refusal> {
+/// Whether booking has begun: some window has opened.
+pub(super) fn check_begun(windows: &[Window], now: Time) -> Result<(), Refusal> {
     let first = windows.first().map_or(Time(0), |window| window.opens_at);
     if windows.is_empty() || now < first {
         return refused_with(Reason::BookingNotOpen, first.0);
     }
+    Ok(())
+}
+
+/// Whether booking is going on at all: some window has opened and some has not closed.
+pub(super) fn check_season(windows: &[Window], now: Time) -> Result<(), Refusal> {
+    check_begun(windows, now)?;
     if windows.iter().all(|window| window.closes_at <= now) {
         return refused(Reason::BookingOver);
     }

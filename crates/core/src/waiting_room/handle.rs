@@ -10,7 +10,7 @@
 use alloc::vec::Vec;
 
 use super::draw::{self, Draw};
-use super::{Marks, Pace, Phase, Places, Room, RoomConfig, pace, people};
+use super::{Agents, Marks, Pace, Phase, Places, Room, RoomConfig, agents, pace, people};
 use crate::chunked::Chunked;
 use crate::command::{Body, Text};
 use crate::ids::RoomId;
@@ -24,7 +24,7 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
     let result = match body {
         Body::CreateRoom { room, config } => create_room(data, *room, config),
         Body::ScheduleRoom { room, opens_at, reason } => schedule_room(data, *room, *opens_at, reason),
-        Body::DrawRoom { room, seed, beacon } => draw_room(data, *room, *seed, *beacon),
+        Body::DrawRoom { room, seed, beacon } => draw_room(data, index, *room, *seed, *beacon),
         Body::PauseRoom { room, reason } => pause_room(data, *room, reason),
         Body::ResumeRoom { room } => resume_room(data, *room),
         Body::CloseRoom { room, reason } => close_room(data, *room, reason),
@@ -37,6 +37,10 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
         Body::JoinAs { room, person } => people::join_as(data, index, *room, *person),
         Body::Enter { room, serial } => people::enter_room(data, *room, *serial),
         Body::Leave { room, serial } => people::leave_room(data, *room, *serial),
+        Body::SetAgentShare { room, permille, reason } => {
+            agents::set_agent_share(data, *room, *permille, reason)
+        }
+        Body::EnterByAgent { room, person } => agents::enter_by_agent(data, index, *room, *person),
         _ => unreachable!("the dispatcher sends only a waiting room's commands here"),
     };
     result.unwrap_or_else(|refused| refused)
@@ -59,11 +63,11 @@ pub(super) fn live_room(data: &mut Data, room: RoomId) -> Checked<&mut Room> {
     if room.phase == Phase::Closed { refuse(Reason::RoomClosed) } else { Ok(room) }
 }
 
-fn fit_text(text: &str) -> Checked<()> {
+pub(super) fn fit_text(text: &str) -> Checked<()> {
     if text_fits(text) { Ok(()) } else { refuse(Reason::TextUnfit) }
 }
 
-fn unfit<T>(setting: u64) -> Checked<T> {
+pub(super) fn unfit<T>(setting: u64) -> Checked<T> {
     Err(Outcome::refused_with(Reason::SettingUnfit, setting))
 }
 
@@ -124,9 +128,15 @@ fn schedule_room(data: &mut Data, id: RoomId, opens_at: Time, reason: &Text) -> 
 }
 
 /// Reveals the draw of a frozen lobby, also of an empty one: the promise was to reveal.
-fn draw_room(data: &mut Data, id: RoomId, seed: [u8; 32], beacon: [u8; 32]) -> Checked<Outcome> {
+fn draw_room(
+    data: &mut Data,
+    index: &Index,
+    id: RoomId,
+    seed: [u8; 32],
+    beacon: [u8; 32],
+) -> Checked<Outcome> {
     let now = data.time;
-    let places = data.rooms.get(&id).and_then(|room| places_behind(data, room));
+    let places = data.rooms.get(&id).and_then(|room| places_behind(data, index, room));
     let room = live_room(data, id)?;
     let Some(lobby) = room.lobby.filter(|_| room.draw.is_none()) else {
         return refuse(Reason::DrawNotDue);
@@ -210,9 +220,10 @@ fn publish_opened(data: &mut Data, id: RoomId, opened: Option<(EventKind, u64)>)
 }
 
 /// What the campaign behind the room has to give, if there is one.
-fn places_behind(data: &Data, room: &Room) -> Option<Places> {
-    let campaign = room.config.campaign.and_then(|id| data.campaigns.get(&id));
-    campaign.map(|campaign| Places::of(campaign, data.rules, data.time))
+fn places_behind(data: &Data, index: &Index, room: &Room) -> Option<Places> {
+    let id = room.config.campaign?;
+    let campaign = data.campaigns.get(&id)?;
+    Some(Places::of(campaign, data.rules, index.standbys.offered(id), data.time))
 }
 
 impl Room {
@@ -234,6 +245,7 @@ impl Room {
             entered: 0,
             left: 0,
             controller: pace::Controller::default(),
+            agents: Agents::default(),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! pause, or let more in at once than the pace allows.
 //!
 //! Start reading at [`Room`], then `handle` (what an operator may ask), `people` (what
-//! those who wait may ask), `passes` (what a pass serves and when it ends), `pace` and
+//! those who wait may ask), `agents` (those on the telephone), `passes` (what a pass serves and when it ends), `pace` and
 //! `last_places` (what time does) and `outlook` (what those who wait are told).
 
 use alloc::collections::BTreeMap;
@@ -21,6 +21,7 @@ use crate::command::Text;
 use crate::ids::{CampaignId, PersonId, Serial};
 use crate::time::Time;
 
+mod agents;
 pub mod draw;
 mod handle;
 mod last_places;
@@ -30,6 +31,7 @@ mod pace;
 mod passes;
 mod people;
 
+pub use agents::{AGENT_SERIAL_FIRST, Agents, is_of_agent};
 pub use draw::Draw;
 pub(crate) use handle::handle;
 pub use marks::{Mark, Marks};
@@ -143,6 +145,8 @@ pub struct Room {
     pub left: u32,
     /// What calling and metering remember.
     pub controller: Controller,
+    /// What telephone agents may do, and whom they let in.
+    pub agents: Agents,
 }
 
 impl Room {

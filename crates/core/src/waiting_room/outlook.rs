@@ -66,13 +66,14 @@ fn calls_per_minute(room: &Room, now: Time) -> (u32, u32) {
     (bounded(minute.min(ten) * 9 / 10), bounded((minute.max(ten) * 11).div_ceil(10)))
 }
 
-/// Before anything was measured: at the slower end everyone stays for a whole pass, at the
-/// faster end only the meter limits.
+/// Before anything was measured: at the slower end everyone stays for a whole pass and telephone
+/// agents use all of their part, at the faster end only the meter limits.
 fn foreseen_calls_per_minute(room: &Room) -> (u32, u32) {
     let pace = &room.config.pace;
     let metered = rate(room) * MINUTE_MS / ENTRY;
     let turnover = u64::from(pace.passes_max) * MINUTE_MS / u64::from(pace.pass_ttl_ms);
-    (bounded(metered.min(turnover)), bounded(metered))
+    let line = metered * u64::from(1_000 - room.agents.share_permille) / 1_000;
+    (bounded(line.min(turnover)), bounded(metered))
 }
 
 /// Positions that supply will reach: those called, and as many more as the places left

@@ -1,7 +1,8 @@
 //! What time does to a room: opening, endings of passes, calling; and the controller
 //! that follows what the protected service can carry.
 //!
-//! **Two meters.** *Entering* is metered strictly: a token bucket at the pace in force
+//! **Two meters.** (Telephone agents have a third one, fed from the same pace: see `agents`.)
+//! *Entering* is metered strictly: a token bucket at the pace in force
 //! with a burst of two seconds, and a limit on active passes. *Calling* only has to keep
 //! that meter busy without a crowd at the door. It learns which share of those called
 //! comes, and pays for each call with that share of an entry: people who left hold
@@ -158,10 +159,12 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// What the campaign behind a room gives at `now`, under these rules.
-    pub(crate) fn of(campaign: &Campaign, rules: u32, now: Time) -> Places {
+    /// What the campaign behind a room gives at `now`, under these rules. Places that are `offered`
+    /// to those who stand by are held by nobody inside.
+    pub(crate) fn of(campaign: &Campaign, rules: u32, offered: u32, now: Time) -> Places {
         let free = if campaign.is_taking_holds(now) { campaign.free_at(now) } else { 0 };
-        Places { free, held: campaign.supply.held, heeds_silence: rules >= RULES_LAST_PLACES }
+        let held = campaign.supply.held - offered;
+        Places { free, held, heeds_silence: rules >= RULES_LAST_PLACES }
     }
 
     /// People who may be inside or at the door without a place, as credit: as many as
@@ -202,7 +205,8 @@ pub(super) fn open_if_due(room: &mut Room, now: Time) -> Option<(EventKind, u64)
 /// Calling begins: the draw was revealed at `now`. The first two seconds' worth is called
 /// at once.
 pub(super) fn start_calling(room: &mut Room, places: Option<Places>, now: Time) {
-    let burst = burst(room);
+    let (burst, agents_burst) = (burst(room), agents_burst(room));
+    room.agents.credit = agents_burst;
     let controller = &mut room.controller;
     controller.accrued_until = now;
     controller.entry_credit = burst;
@@ -223,6 +227,7 @@ pub(super) fn resume(room: &mut Room, now: Time) {
 /// A new pace counts at once, also for what was saved up under the old one.
 pub(super) fn clamp_credit(room: &mut Room) {
     let burst = burst(room);
+    room.agents.credit = room.agents.credit.min(agents_burst(room));
     let controller = &mut room.controller;
     controller.entry_credit = controller.entry_credit.min(burst);
     controller.call_credit = controller.call_credit.clamp(-(burst as i64), burst as i64);
@@ -249,13 +254,38 @@ pub(super) fn rate(room: &Room) -> u64 {
     u64::from(room.config.pace.entries_per_minute_max) * u64::from(room.controller.factor_ppm)
 }
 
-/// What may be saved up: two seconds' worth, but at least one entry, else a slow room
-/// would never let anyone in.
+/// What the line may save up: two seconds' worth of what is not the agents' part, but at least
+/// one entry, else a slow room would never let anyone in.
 fn burst(room: &Room) -> u64 {
-    match rate(room) {
+    burst_of(rate(room), 1_000 - room.agents.share_permille)
+}
+
+/// What agents may save up, likewise; nothing where no part is theirs.
+pub(super) fn agents_burst(room: &Room) -> u64 {
+    agents_burst_of(room, rate(room))
+}
+
+/// The same at another pace.
+pub(super) fn agents_burst_of(room: &Room, rate: u64) -> u64 {
+    match room.agents.share_permille {
         0 => 0,
-        rate => (rate * BURST_MS).max(ENTRY),
+        permille => burst_of(rate, permille),
     }
+}
+
+fn burst_of(rate: u64, permille: u32) -> u64 {
+    match rate {
+        0 => 0,
+        rate => (rate * (BURST_MS * u64::from(permille) / 1_000)).max(ENTRY),
+    }
+}
+
+/// How long until agents have so much more credit; nothing if they get none at this pace. Credit
+/// comes at the ends of steps.
+pub(super) fn agents_wait_ms(room: &Room, missing: u64, now: Time) -> Option<u64> {
+    let part = rate(room) * TICK_MS * u64::from(room.agents.share_permille) / 1_000;
+    let steps = missing.checked_add(part.checked_sub(1)?)? / part;
+    Some(room.controller.accrued_until.plus_ms(steps.saturating_mul(TICK_MS)).since_ms(now))
 }
 
 /// Whether positions are being called at all.
@@ -265,16 +295,19 @@ fn is_calling(room: &Room) -> bool {
 
 /// One step of the room's running time.
 fn tick(room: &mut Room, places: Option<Places>) {
-    let (rate, burst) = (rate(room), burst(room));
+    let (rate, burst, agents_burst) = (rate(room), burst(room), agents_burst(room));
+    let kept = room.agents.passes_kept(room.config.pace.passes_max);
     let passes_max = room.config.pace.passes_max as usize;
-    let nearly_full = room.inside.len() >= passes_max - passes_max / 16;
+    let nearly_full = room.inside.len() + kept >= passes_max - passes_max / 16;
+    // What agents leave is the line's.
+    let grown = rate * TICK_MS - room.agents.take_part(rate * TICK_MS, agents_burst);
     let controller = &mut room.controller;
     controller.accrued_until = controller.accrued_until.plus_ms(TICK_MS);
-    controller.entry_credit = (controller.entry_credit + rate * TICK_MS).min(burst);
+    controller.entry_credit = (controller.entry_credit + grown).min(burst);
     let drained = controller.entry_credit <= burst / 16;
     let gain_permille = GAIN_MIN_PERMILLE + GAIN_RISE_PERMILLE * controller.entry_credit / burst.max(1);
-    let grown = (rate * TICK_MS * gain_permille / 1_000) as i64;
-    controller.call_credit = (controller.call_credit + grown).clamp(-(burst as i64), burst as i64);
+    let called_for = (grown * gain_permille / 1_000) as i64;
+    controller.call_credit = (controller.call_credit + called_for).clamp(-(burst as i64), burst as i64);
     if drained || nearly_full {
         controller.shut_at = controller.accrued_until;
     }
@@ -286,7 +319,9 @@ fn tick(room: &mut Room, places: Option<Places>) {
 fn call(room: &mut Room, places: Option<Places>) {
     let door = (rate(room) * DOOR_MS).max(ENTRY);
     let inside = room.inside.len() as u64 * ENTRY;
-    let free_inside = (u64::from(room.config.pace.passes_max) * ENTRY).saturating_sub(inside);
+    let passes_max = room.config.pace.passes_max;
+    let kept = room.agents.passes_kept(passes_max) as u64 * ENTRY;
+    let free_inside = (u64::from(passes_max) * ENTRY).saturating_sub(inside + kept);
     let controller = &mut room.controller;
     let credit = u64::try_from(controller.call_credit).unwrap_or(0);
     let seekers_max = places.map_or(u64::MAX, Places::seekers_max);
@@ -412,7 +447,8 @@ impl Controller {
         }
     }
 
-    fn count_entry(&mut self, now: Time) {
+    /// Counts an entry among those of the last minutes.
+    pub(super) fn count_entry(&mut self, now: Time) {
         let ten_s = now.0 / 10_000;
         let passed = ten_s.saturating_sub(self.newest_ten_s);
         if passed >= TEN_S_MAX as u64 || self.entries_by_ten_s.is_empty() {

@@ -6,7 +6,7 @@
 //!
 //! It must never let a pass serve more bookings than the room allows.
 
-use super::{Inside, Mark, PassEnd, Room};
+use super::{Inside, Mark, PassEnd, Room, is_of_agent};
 use crate::ids::Serial;
 use crate::time::Time;
 
@@ -48,13 +48,22 @@ impl Room {
     fn lapse(&mut self, serial: Serial) {
         let served = self.inside.get(&serial).is_some_and(|inside| inside.confirmed > 0);
         self.inside.remove(&serial);
-        self.marks.set(serial, if served { Mark::Spent } else { Mark::Lapsed });
+        self.mark(serial, if served { Mark::Spent } else { Mark::Lapsed });
     }
 
     /// Ends a ticket for good, and its pass if it has one.
     pub(super) fn spend(&mut self, serial: Serial) {
         self.inside.remove(&serial);
-        self.marks.set(serial, Mark::Spent);
+        self.mark(serial, Mark::Spent);
+    }
+
+    /// Notes what became of a ticket. A pass of an agent has none: it is inside, or gone.
+    fn mark(&mut self, serial: Serial, mark: Mark) {
+        if !is_of_agent(serial) {
+            self.marks.set(serial, mark);
+        } else if mark != Mark::Inside {
+            self.agents.forget(serial);
+        }
     }
 
     /// Gives a ticket a pass from `now` on, and says when it ends. Passes end in the
@@ -65,7 +74,7 @@ impl Room {
         let ends_at = now.plus_ms(u64::from(self.config.pace.pass_ttl_ms)).max(earliest);
         self.inside.insert(serial, Inside { ends_at, bookings: 0, confirmed: 0 });
         self.ends.push(PassEnd { ends_at, serial });
-        self.marks.set(serial, Mark::Inside);
+        self.mark(serial, Mark::Inside);
         ends_at
     }
 

@@ -99,10 +99,14 @@ pub(super) fn enter_room(data: &mut Data, id: RoomId, serial: Serial) -> Checked
     Ok(Outcome::Entered { ends_at: room.admit(serial, now) })
 }
 
-/// Gives a ticket back, and its pass. Checks: room known, ticket issued. Doing it again
+/// Gives a ticket back, and its pass, or a pass of an agent. Checks: room known, ticket issued. Doing it again
 /// changes nothing.
 pub(super) fn leave_room(data: &mut Data, id: RoomId, serial: Serial) -> Checked<Outcome> {
     let room = room_mut(data, id)?;
+    if room.agents.gave(serial) {
+        room.spend(serial);
+        return Ok(Outcome::Done);
+    }
     if serial.0 >= room.issued {
         return refuse(Reason::TicketUnknown);
     }
@@ -124,8 +128,8 @@ impl Room {
 
     /// Whether the service behind can take one more this moment.
     fn check_meter(&self, serial: Serial, now: Time) -> Checked<()> {
-        let passes_max = self.config.pace.passes_max as usize;
-        let full = self.inside.len() >= passes_max;
+        let passes_max = self.config.pace.passes_max;
+        let full = self.inside.len() + self.agents.passes_kept(passes_max) >= passes_max as usize;
         if !full && self.controller.entry_credit >= ENTRY {
             return Ok(());
         }

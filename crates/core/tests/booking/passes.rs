@@ -1,6 +1,6 @@
 //! Booking behind a waiting room.
 
-use crate::script::check;
+use crate::script::{check, check_with_restarts};
 
 const BEHIND_A_ROOM: &str = "
     07:00  campaign K1 room=R1 hold_s=300 -> done
@@ -85,4 +85,28 @@ fn a_pass_given_back_books_nothing_any_more() {
         09:05  supply S0 -> 9 0 0 0 0
         ",
     );
+}
+
+#[test]
+fn a_pass_of_an_agent_serves_its_person_and_nobody_else() {
+    let pass = jari_core::waiting_room::AGENT_SERIAL_FIRST;
+    let upgrades: String = (2..=4).map(|rules| format!("07:00  upgrade {rules} -> done\n")).collect();
+    check_with_restarts(&format!(
+        "{upgrades}{BEHIND_A_ROOM}
+        09:00  agent_share R1 500 -> done
+        09:00:01  phone R1 P1 -> entered {pass} until 09:06:41
+        # Also where tickets are bound to nobody.
+        09:01  hold S0 P2 pass=R1/{pass} -> refused ticket_foreign
+        09:01  hold S0 P1 pass=R1/{pass} -> held B0 until 09:06:00
+        09:01  pass R1/{pass} -> serves 1
+        09:02  confirm B0 P1 -> confirmed B0
+        09:02  leave R1/{pass} -> done
+        09:02  pass R1/{pass} -> none
+        09:02  hold S0 P1 pass=R1/{pass} -> refused pass_ended
+        # A number that no agent gave is no pass.
+        09:02  hold S0 P3 pass=R1/4294967295 -> refused pass_ended
+        09:02  phone R1 P1 -> entered {} until 09:08:40
+        ",
+        pass + 1
+    ));
 }

@@ -9,7 +9,7 @@
 //! of the form `key=value` may be left out; their defaults are at each command.
 //! Day 0 is 2021-07-12 at a place whose clock is UTC.
 
-use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
+use jari_core::booking::{BookingState, CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
 use jari_core::command::Entry;
 use jari_core::effect::EffectKind;
 use jari_core::ids::{
@@ -74,6 +74,7 @@ fn run(state: &mut State, asked: &str, next_id: u128) -> String {
         "supply" => return supply(state.data(), words[1]),
         "effects" => return format!("{}", state.data().effects.len()),
         "reminded" => return reminded(state.data()),
+        "offers" => return offers(state, words[1]),
         "event" => return event(state.data()),
         "mine" => return mine(state, words[1]),
         "pass" => return pass(state.data(), words[1]),
@@ -135,6 +136,12 @@ fn answer(outcome: Outcome) -> String {
         Outcome::DeskAdded { desk } => format!("desk D{}", desk.0),
         Outcome::SlotsAdded { first, count } => format!("slots S{} {count}", first.0),
         Outcome::Leased { until } => format!("leased until {}", show(until)),
+        Outcome::EnteredByAgent { serial, ends_at } => {
+            format!("entered {} until {}", serial.0, show(ends_at))
+        }
+        Outcome::StandingBy { ends_at } => format!("standing_by until {}", show(ends_at)),
+        Outcome::Offered { offers } => format!("offered {offers}"),
+        Outcome::MarkedNoShow { booking } => format!("no_show B{}", booking.0),
     }
 }
 
@@ -159,6 +166,20 @@ fn reminded(data: &Data) -> String {
     let reminders = data.effects.iter().filter(|effect| effect.kind == EffectKind::Reminder);
     let words: Vec<_> = reminders.map(|effect| format!("B{}", effect.booking.0)).collect();
     if words.is_empty() { "nobody".into() } else { words.join(" ") }
+}
+
+/// The open offers of a slot, each with its person's number, and how many are still to be made.
+fn offers(state: &State, word: &str) -> String {
+    let slot = SlotId(number(word));
+    let bookings = (0..).zip(state.data().bookings.iter());
+    let open = bookings.filter(|(_, booking)| booking.slot == slot && booking.state == BookingState::Offered);
+    let known =
+        |id: PersonId| (0..100).find(|number| person(&format!("P{number}")) == id.0).expect("one of us");
+    let words: Vec<_> =
+        open.map(|(id, booking): (u32, _)| format!("B{id} P{}", known(booking.person()))).collect();
+    let wanted = state.data().standbys.offerings.get(&slot).map_or(0, |offering| offering.places);
+    assert!(wanted as usize >= words.len(), "more is offered than is to be");
+    if words.is_empty() { "none".into() } else { words.join(", ") }
 }
 
 /// The newest public event.
@@ -272,6 +293,27 @@ fn body_of_people(words: &[&str]) -> Body {
             Body::Reschedule { booking, person: whose(words[2]), slot }
         }
         "checkin" => Body::CheckIn { booking: BookingId(number(words[1])) },
+        "standby" => Body::Standby {
+            desk: DeskId(number(words[1])),
+            person: whose(words[2]),
+            birth: date(value(words, "born", "1965-03-17")),
+            dose: number(value(words, "dose", "1")),
+            minutes: number(value(words, "min", "10")),
+        },
+        "standdown" => Body::StandDown { desk: DeskId(number(words[1])), person: whose(words[2]) },
+        "offer" => Body::OfferLeftover {
+            slot: SlotId(number(words[1])),
+            places: number(words[2]),
+            offer_ms: number::<u32>(value(words, "for_min", "10")) * 60_000,
+        },
+        "noshow" => Body::MarkNoShow { booking: BookingId(number(words[1])) },
+        "walkin" => Body::WalkIn {
+            slot: SlotId(number(words[1])),
+            person: whose(words[2]),
+            birth: date(value(words, "born", "1965-03-17")),
+            dose: number(value(words, "dose", "1")),
+            channel: ChannelId::CLINIC,
+        },
         "keep" => {
             let sealed = vec![7; number(value(words, "bytes", "10"))].into();
             Body::KeepContact { person: whose(words[1]), sealed }
@@ -282,6 +324,12 @@ fn body_of_people(words: &[&str]) -> Body {
         "join" => Body::Join { room: RoomId(number(words[1])), count: number(words[2]) },
         "join_as" => Body::JoinAs { room: RoomId(number(words[1])), person: whose(words[2]) },
         "enter" => Body::Enter { room: entry(words[1]).room, serial: entry(words[1]).serial },
+        "phone" => Body::EnterByAgent { room: RoomId(number(words[1])), person: whose(words[2]) },
+        "agent_share" => Body::SetAgentShare {
+            room: RoomId(number(words[1])),
+            permille: number(words[2]),
+            reason: "because".into(),
+        },
         "leave" => Body::Leave { room: entry(words[1]).room, serial: entry(words[1]).serial },
         other => panic!("no such command: {other}"),
     }

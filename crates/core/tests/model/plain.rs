@@ -211,7 +211,8 @@ impl Model {
         match kept.state {
             BookingState::Cancelled => return Err((Reason::BookingCancelled, 0)),
             BookingState::Lapsed => return Err((Reason::HoldLapsed, 0)),
-            BookingState::Held => kept.state = BookingState::Booked,
+            BookingState::NoShow => return Err((Reason::BookingMissed, 0)),
+            BookingState::Held | BookingState::Offered => kept.state = BookingState::Booked,
             BookingState::Booked | BookingState::Used => {}
         }
         Ok(Outcome::Confirmed { booking: BookingId(booking) })
@@ -232,10 +233,11 @@ impl Model {
     fn booked(kept: &Kept) -> Result<(), (Reason, u64)> {
         match kept.state {
             BookingState::Booked => Ok(()),
-            BookingState::Held => Err((Reason::BookingNotConfirmed, 0)),
+            BookingState::Held | BookingState::Offered => Err((Reason::BookingNotConfirmed, 0)),
             BookingState::Used => Err((Reason::BookingUsed, 0)),
             BookingState::Cancelled => Err((Reason::BookingCancelled, 0)),
             BookingState::Lapsed => Err((Reason::HoldLapsed, 0)),
+            BookingState::NoShow => Err((Reason::BookingMissed, 0)),
         }
     }
 

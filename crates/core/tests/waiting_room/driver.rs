@@ -6,7 +6,7 @@
 
 use jari_core::command::{Body, Command};
 use jari_core::ids::{CampaignId, CommandId, PersonId, RoomId, Serial};
-use jari_core::waiting_room::{Pace, Room, RoomConfig, draw};
+use jari_core::waiting_room::{AGENT_SERIAL_FIRST, Pace, Room, RoomConfig, draw, is_of_agent};
 use jari_core::{Outcome, Reason, State, Time, step};
 
 /// 2021-07-14T00:00:00Z: instants of a scenario are of that day.
@@ -84,7 +84,14 @@ fn run(state: &mut State, at: Time, event: &str) -> String {
         return answer;
     }
     let body = body(state, room, verb, &words);
-    spell(&send(state, at, body))
+    let outcome = send(state, at, body);
+    match outcome {
+        // An agent is told exactly how long.
+        Outcome::Refused(refusal) if verb == "phone" && refusal.reason == Reason::Busy => {
+            format!("refused busy {}", refusal.detail)
+        }
+        outcome => spell(&outcome),
+    }
 }
 
 fn body(state: &State, room: RoomId, verb: &str, words: &[&str]) -> Body {
@@ -115,6 +122,12 @@ fn body(state: &State, room: RoomId, verb: &str, words: &[&str]) -> Body {
         "join_as" => Body::JoinAs { room, person: PersonId(u128::from(number(0)) << 64 | 5) },
         "enter" => Body::Enter { room, serial: serial(0) },
         "leave" => Body::Leave { room, serial: serial(0) },
+        "give_back" => Body::Leave { room, serial: Serial(AGENT_SERIAL_FIRST + number(0)) },
+        "upgrade" => Body::Upgrade { rules: number(0) },
+        "agent_share" => {
+            Body::SetAgentShare { room, permille: number(0), reason: words[1..].join(" ").into() }
+        }
+        "phone" => Body::EnterByAgent { room, person: PersonId(u128::from(number(0)) << 64 | 5) },
         other => panic!("no such event: {other}"),
     }
 }
@@ -165,6 +178,7 @@ fn look(state: &State, id: RoomId, verb: &str, words: &[&str]) -> Option<String>
         "left" => number(|room| room.left),
         "issued" => number(|room| room.issued),
         "inside" => number(|room| room.inside.len() as u32),
+        "by_agent" => number(|room| room.agents.issued),
         "factor" => number(|room| room.controller.factor_ppm),
         "share" => number(|room| room.controller.show_up_permille),
         "mark" => room.map(|room| format!("{:?}", room.marks.get(serial())).to_lowercase()),
@@ -182,6 +196,12 @@ pub fn spell(outcome: &Outcome) -> String {
         Outcome::Done => "done".into(),
         Outcome::Joined { first, count } => format!("joined T{} {count}", first.0),
         Outcome::Entered { ends_at } => format!("entered until {}", clock(*ends_at)),
+        Outcome::EnteredByAgent { serial, ends_at } if is_of_agent(*serial) => {
+            format!("entered A{} until {}", serial.0 - AGENT_SERIAL_FIRST, clock(*ends_at))
+        }
+        Outcome::EnteredByAgent { serial, ends_at } => {
+            format!("entered T{} until {}", serial.0, clock(*ends_at))
+        }
         // The hint when to try again is scattered; what it must be is that it is bounded.
         Outcome::Refused(refusal) if refusal.reason == Reason::Busy => {
             assert!((500..=30_000).contains(&refusal.detail), "{refusal:?}");

@@ -1,7 +1,8 @@
 //! The waiting room. `tables` says what may be asked and what comes of it, one event a
 //! line; `crowd` lets simulated people push; `told` checks what those who wait are told;
-//! `supply` puts a campaign behind the room, `last_places` empties it; `anything` asks whatever comes to mind.
+//! `agents` let people in by telephone; `supply` puts a campaign behind the room, `last_places` empties it; `anything` asks whatever comes to mind.
 
+mod agents;
 mod anything;
 mod crowd;
 mod driver;

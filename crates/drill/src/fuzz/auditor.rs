@@ -11,7 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jari_core::ids::{BookingId, CommandId};
+use jari_core::booking::BookingState;
+use jari_core::ids::{BookingId, CommandId, PersonId};
 use jari_core::{Body, Command, Outcome, State, step};
 use jari_wire::{record, snapshot};
 
@@ -74,8 +75,17 @@ fn promise_of(body: &Body) -> Promise {
         | Body::Confirm { .. }
         | Body::Cancel { .. }
         | Body::Reschedule { .. }
-        | Body::CheckIn { .. } => Promise::Twice,
-        Body::Join { .. } | Body::JoinAs { .. } | Body::Enter { .. } | Body::Leave { .. } => Promise::Order,
+        | Body::CheckIn { .. }
+        | Body::MarkNoShow { .. }
+        | Body::WalkIn { .. }
+        | Body::Standby { .. }
+        | Body::StandDown { .. }
+        | Body::OfferLeftover { .. } => Promise::Twice,
+        Body::Join { .. }
+        | Body::JoinAs { .. }
+        | Body::Enter { .. }
+        | Body::EnterByAgent { .. }
+        | Body::Leave { .. } => Promise::Order,
         Body::TakeLease { .. } => Promise::Twice,
         Body::KeepContact { .. } | Body::DropContact { .. } => Promise::Lost,
         _ => Promise::Rules,
@@ -124,6 +134,11 @@ fn kind_of(outcome: &Outcome) -> &'static str {
         Outcome::DeskAdded { .. } => "desk_added",
         Outcome::SlotsAdded { .. } => "slots_added",
         Outcome::Leased { .. } => "leased",
+        Outcome::EnteredByAgent { .. } => "entered_by_agent",
+        Outcome::StandingBy { .. } => "standing_by",
+        Outcome::Offered { offers: 0 } => "offered_to_nobody",
+        Outcome::Offered { .. } => "offered",
+        Outcome::MarkedNoShow { .. } => "marked_no_show",
     }
 }
 
@@ -151,6 +166,23 @@ impl Auditor {
     pub fn reminder_due(&self, id: BookingId) -> Option<u64> {
         let model = &self.model;
         model.bookings.get(id.0 as usize).and_then(|booking| model.reminder_due(booking))
+    }
+
+    /// The next one who is booked, and may still come, and from when on they are a no-show.
+    #[must_use]
+    pub fn next_missed(&self) -> Option<(u64, BookingId)> {
+        let booked = (0..).map(BookingId).zip(&self.model.bookings);
+        let booked = booked.filter(|(_, booking)| booking.state == BookingState::Booked);
+        let missed = booked.map(|(id, booking)| (self.model.missed_at(booking), id));
+        missed.filter(|(at, _)| *at > self.model.now).min()
+    }
+
+    /// The open offers, each with whom it was made to, and when it ends.
+    #[must_use]
+    pub fn offers(&self) -> Vec<(BookingId, PersonId, u64)> {
+        let bookings = (0..).map(BookingId).zip(&self.model.bookings);
+        let open = bookings.filter(|(_, booking)| booking.state == BookingState::Offered);
+        open.map(|(id, booking)| (id, booking.person, booking.until)).collect()
     }
 
     /// Who holds the lease by the whole order: node, life, until when.

@@ -40,6 +40,7 @@ impl World {
             if !self.troubled {
                 return;
             }
+            self.workload.offers = self.auditor.offers();
             let command = self.workload.next(client, self.clock(), &mut self.wishes);
             self.clients[client].asking = Some(Envelope { client, command });
             self.clients[client].since = self.now;
@@ -110,7 +111,10 @@ impl World {
     /// soon: errors live there.
     fn meet_end(&mut self, outcome: Outcome) {
         let ends_at = match outcome {
-            Outcome::Held { ends_at, .. } | Outcome::Entered { ends_at } => ends_at,
+            Outcome::Held { ends_at, .. }
+            | Outcome::Entered { ends_at }
+            | Outcome::EnteredByAgent { ends_at, .. }
+            | Outcome::StandingBy { ends_at } => ends_at,
             Outcome::Confirmed { booking } | Outcome::Rescheduled { booking } => {
                 match self.auditor.reminder_due(booking).filter(|due| *due < self.clock() + SOON_MS) {
                     Some(due) => Time(due),

@@ -42,8 +42,9 @@ pub fn seed_of(room: RoomId) -> [u8; 32] {
 }
 
 impl Country {
-    /// The country of a seed, in which people may be reminded of their appointments or not.
-    pub fn draw(people: u32, reminds: bool, random: &mut Random) -> Country {
+    /// The country of a seed, in which people may be reminded of their appointments and telephone,
+    /// or the first rules count, which know neither.
+    pub fn draw(people: u32, is_newest: bool, random: &mut Random) -> Country {
         let people = (0..people)
             .map(|number| {
                 let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
@@ -59,11 +60,11 @@ impl Country {
             (0..3).map(|_| (0..1 + random.below(4)).map(|_| slot_spec(random)).collect()).collect();
         for (number, desks) in [(1, 0..2), (2, 2..3)] {
             let slots = slots_of_desks[desks].concat();
-            let reminder_ms = if reminds { reminder_ms(&slots, random) } else { 0 };
+            let reminder_ms = if is_newest { reminder_ms(&slots, random) } else { 0 };
             let config = Box::new(campaign_config(number, reminder_ms, random));
             script.push_back(Body::CreateCampaign { campaign: CampaignId(number), config });
         }
-        for (campaign, clinic) in [(1, 0), (1, 1), (2, 0)] {
+        for (campaign, clinic) in [(1, 0), (1, 1), (2, 0), (2, 1)] {
             script.push_back(Body::AddDesk { campaign: CampaignId(campaign), clinic: ClinicId(clinic) });
         }
         let mut slots = 0;
@@ -74,6 +75,10 @@ impl Country {
         for number in NUMBERS {
             let config = Box::new(room_config(number, random));
             script.push_back(Body::CreateRoom { room: RoomId(number), config });
+            if is_newest && random.chance(0.6) {
+                let (room, permille) = (RoomId(number), 100 + random.below(400));
+                script.push_back(Body::SetAgentShare { room, permille, reason: "calls".into() });
+            }
         }
         Country { people, script, slots }
     }
@@ -149,15 +154,21 @@ pub fn campaign_config(number: u32, reminder_ms: u32, random: &mut Random) -> Ca
     }
 }
 
-/// A slot that begins during the run, an hour or two after it, or on one of the days after.
+/// A slot that begins during the run, an hour or two after it, or on one of the days after; or
+/// whose places the desk gives from a moment of the run on, or until one.
 pub fn slot_spec(random: &mut Random) -> SlotSpec {
-    let begins = match random.below(6) {
-        0 => 15_000 + u64::from(random.below(60_000)),
-        5 => 3_600_000 * u64::from(1 + random.below(2)),
-        day => u64::from(day) * DAY_MS + u64::from(random.below(3)) * 3_600_000,
+    const HOUR_MS: u64 = 3_600_000;
+    let moment = 15_000 + u64::from(random.below(60_000));
+    let begins = match random.below(9) {
+        0 | 1 => moment,
+        2 | 3 => HOUR_MS * u64::from(1 + random.below(2)),
+        4 => 2 * HOUR_MS + moment,
+        5 => moment.wrapping_sub(8 * HOUR_MS),
+        6 => moment / 60,
+        _ => u64::from(1 + random.below(4)) * DAY_MS + u64::from(random.below(3)) * HOUR_MS,
     };
     SlotSpec {
-        starts_at: Time(START_MS + begins),
+        starts_at: Time(START_MS.wrapping_add(begins)),
         vaccine: VaccineId(random.below(2) as u16),
         capacity: random.below(4),
     }

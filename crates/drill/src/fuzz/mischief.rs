@@ -10,6 +10,9 @@ use super::country::DAY_MS;
 use super::faults::Fault;
 use super::world::{Event, World};
 
+/// So long before it matters, milliseconds, everybody is back from quiet hours.
+const MOMENT_MS: u64 = 1_500;
+
 impl World {
     /// Causes one of the plan's troubles, and plans the next.
     pub fn mischief(&mut self) -> Result<(), Violation> {
@@ -130,10 +133,26 @@ impl World {
         }
     }
 
-    /// Everything stands still for hours, a night at the most.
+    /// Everything stands still for hours, a night at the most. Often it goes on a moment before
+    /// somebody is a no-show, or an offer ends, and a node has a turn at that very instant.
     fn pass_hours(&mut self, node: usize) {
         self.happened(Fault::QuietHours, node);
-        self.skipped_ms += u64::from(self.random.below(DAY_MS as u32 / 3));
+        let mut hours_ms = u64::from(self.random.below(DAY_MS as u32 / 3));
+        let clock = self.clock();
+        let offer = self.auditor.offers().into_iter().map(|(booking, _, at)| (at, booking)).min();
+        let next = offer.filter(|_| self.random.chance(0.7)).or_else(|| self.auditor.next_missed());
+        let next = next.map(|(at, booking)| (at.saturating_sub(clock), booking));
+        if let Some((ms, booking)) = next.filter(|(ms, _)| (MOMENT_MS..DAY_MS / 3).contains(ms))
+            && self.random.chance(0.7)
+        {
+            self.workload.missed = Some(booking);
+            hours_ms = ms - MOMENT_MS;
+            if self.nodes[node].is_up() {
+                let life = self.nodes[node].life;
+                self.after(MOMENT_MS, Event::Turn(node, life));
+            }
+        }
+        self.skipped_ms += hours_ms;
     }
 
     /// A snapshot is taken now, and the power goes while it is written.

@@ -35,6 +35,10 @@ pub struct Workload {
     past: Vec<Command>,
     slots: u32,
     rules_version: u32,
+    /// Offers that wait for an answer, whose they are, and when they end.
+    pub offers: Vec<(BookingId, PersonId, u64)>,
+    /// Somebody whom a clinic waits for, and perhaps in vain.
+    pub missed: Option<BookingId>,
     /// From when on the operator asks for newer rules of the service; none once they count.
     upgrade_at: Option<u64>,
 }
@@ -70,6 +74,8 @@ impl Workload {
             past: Vec::new(),
             slots,
             rules_version: 1,
+            missed: None,
+            offers: Vec::new(),
             upgrade_at: plan.old_builds.then_some(START_MS + plan.upgrade_ms),
         }
     }
@@ -80,12 +86,20 @@ impl Workload {
             (Body::Hold { person, .. }, Outcome::Held { booking, .. }) => {
                 self.bookings.push((booking, *person));
             }
+            (Body::WalkIn { person, .. }, Outcome::CheckedIn { booking }) => {
+                self.bookings.push((booking, *person));
+            }
             (Body::Join { room, .. }, Outcome::Joined { first, count }) => {
                 let last = first.0 + count.min(4) - 1;
                 self.tickets.extend((first.0..=last).map(|serial| (*room, Serial(serial), None)));
             }
             (Body::JoinAs { room, person }, Outcome::Joined { first, .. }) => {
                 let ticket = (*room, first, Some(*person));
+                self.tickets.retain(|known| *known != ticket);
+                self.tickets.push(ticket);
+            }
+            (Body::EnterByAgent { room, person }, Outcome::EnteredByAgent { serial, .. }) => {
+                let ticket = (*room, serial, Some(*person));
                 self.tickets.retain(|known| *known != ticket);
                 self.tickets.push(ticket);
             }
@@ -120,6 +134,20 @@ impl Workload {
             let person = self.person(random).0;
             let sealed = vec![7; UNFIT_BYTES].into();
             return self.remembered(Body::KeepContact { person, sealed }, random);
+        }
+        if let Some(booking) = self.missed.filter(|_| random.chance(0.1)) {
+            let comes = random.chance(0.15);
+            let body = if comes { Body::CheckIn { booking } } else { Body::MarkNoShow { booking } };
+            return self.remembered(body, random);
+        }
+        if let Some((booking, person, _)) = pick(&self.offers, random)
+            && random.chance(0.08)
+        {
+            self.bookings.push((booking, person));
+            let declines = random.chance(0.5);
+            let body =
+                if declines { Body::Cancel { booking, person } } else { Body::Confirm { booking, person } };
+            return self.remembered(body, random);
         }
         let operates = if client == 0 { 0.8 } else { 0.03 };
         let body = if random.chance(operates) { self.operator(now, random) } else { self.citizen(random) };
@@ -204,21 +232,24 @@ impl Workload {
                 let room = if random.chance(0.8) { FREE } else { Workload::room(random) };
                 Body::Join { room, count: joins(random) }
             }
-            17..34 => {
+            17..22 => Body::EnterByAgent { room: Workload::room(random), person: self.person(random).0 },
+            22..36 => {
                 let (room, serial) = self.ticket(random);
                 Body::Enter { room, serial }
             }
-            34..60 => self.hold(random),
+            36..60 => self.hold(random),
             60..88 if self.bookings.is_empty() && random.chance(0.8) => self.hold(random),
-            60..74 => Body::Confirm { booking, person },
+            60..70 => Body::Confirm { booking, person },
+            70..74 => self.standby(random),
             74..80 => Body::Cancel { booking, person },
-            80..88 => Body::Reschedule { booking, person, slot: self.slot(random) },
-            88..90 => Body::CheckIn { booking },
+            80..86 => Body::Reschedule { booking, person, slot: self.slot(random) },
+            86..90 => self.desk(random),
             90..93 => {
                 let (room, serial) = self.ticket(random);
                 Body::Leave { room, serial }
             }
-            93..97 => {
+            93..95 => self.standby(random),
+            95..97 => {
                 let bytes = [0, 1, 20, 512, 513][random.below(5) as usize];
                 Body::KeepContact {
                     person: self.person(random).0,
@@ -248,6 +279,48 @@ impl Workload {
         Body::Hold { slot: self.slot(random), person, birth, dose, entry, channel }
     }
 
+    /// What a clinic asks at its desk.
+    fn desk(&self, random: &mut Random) -> Body {
+        // Any of those booked, not only the last: what was missed was booked a while ago.
+        let late = |random: &mut Random| pick(&self.bookings, random).map_or(BookingId(0), |(id, _)| id);
+        match random.below(12) {
+            10.. => self.standby(random),
+            0 => Body::CheckIn { booking: self.booking(random).0 },
+            1 => Body::CheckIn { booking: late(random) },
+            2..7 => Body::MarkNoShow { booking: late(random) },
+            _ => self.walk_in(random),
+        }
+    }
+
+    /// Somebody who would come at short notice, or not any more; or the clinic that needs them.
+    fn standby(&self, random: &mut Random) -> Body {
+        let (person, birth) = self.person(random);
+        let beyond = u32::from(random.chance(0.1));
+        let desk = DeskId(random.below(4 + beyond));
+        match random.below(10) {
+            0..6 => {
+                let dose = 1 + u8::from(random.chance(0.2)) + 8 * u8::from(random.chance(0.03));
+                let minutes =
+                    if random.chance(0.04) { 0 } else { [5, 10, 10, 180, 181][random.below(5) as usize] };
+                Body::Standby { desk, person, birth, dose, minutes }
+            }
+            6 => Body::StandDown { desk, person },
+            _ => {
+                let offer_ms = if random.chance(0.05) { 179_999 } else { 180_000 + random.below(3_500_000) };
+                let places = [0, 1, 1, 1, 2, 3, 65][random.below(7) as usize];
+                Body::OfferLeftover { slot: self.slot(random), places, offer_ms }
+            }
+        }
+    }
+
+    fn walk_in(&self, random: &mut Random) -> Body {
+        let (person, birth) = self.person(random);
+        let birth = if random.chance(0.04) { Date(random.below(20_000) as i32 - 10_000) } else { birth };
+        let dose =
+            if random.chance(0.04) { random.below(256) as u8 } else { 1 + u8::from(random.chance(0.25)) };
+        Body::WalkIn { slot: self.slot(random), person, birth, dose, channel: ChannelId::CLINIC }
+    }
+
     fn operator(&mut self, now: u64, random: &mut Random) -> Body {
         let (campaign, room) = (Workload::campaign(random), Workload::room(random));
         let (slot, reason) = (self.slot(random), reason(random));
@@ -262,8 +335,12 @@ impl Workload {
             34..46 => Body::ResumeCampaign { campaign },
             46..49 => Body::PauseRoom { room, reason },
             49..57 => Body::ResumeRoom { room },
-            57..62 => Body::SetPace { room, pace: country::pace(random), reason },
-            62..68 => {
+            57..60 => Body::SetPace { room, pace: country::pace(random), reason },
+            60..64 => {
+                let permille = [0, 1, 100, 250, 500, 500, 501][random.below(7) as usize];
+                Body::SetAgentShare { room, permille, reason }
+            }
+            64..68 => {
                 let (latency_p95_ms, error_ppm) = (random.below(400), random.below(20_000));
                 Body::ReportHealth { room, latency_p95_ms, error_ppm }
             }
@@ -285,7 +362,7 @@ impl Workload {
                 let slots = (0..random.below(3)).map(|_| country::slot_spec(random)).collect();
                 Body::AddSlots { desk: DeskId(random.below(4)), slots }
             }
-            87..91 => Body::CheckIn { booking: self.booking(random).0 },
+            87..91 => self.desk(random),
             91..94 => Body::AckEffects { upto: u64::from(random.below(20)) },
             _ => rubbish(random),
         }

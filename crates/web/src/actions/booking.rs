@@ -30,6 +30,8 @@ pub enum BookingStatus {
     Cancelled,
     /// The hold ended by itself.
     Lapsed,
+    /// The person did not come; the place was given back.
+    Missed,
 }
 
 /// A held place.
@@ -245,11 +247,12 @@ pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -
         booking: id.0,
         code: code::encode(&site.keys, id),
         status: match booking.state {
-            BookingState::Held => BookingStatus::Held,
+            BookingState::Held | BookingState::Offered => BookingStatus::Held,
             BookingState::Booked => BookingStatus::Booked,
             BookingState::Used => BookingStatus::Used,
             BookingState::Cancelled => BookingStatus::Cancelled,
             BookingState::Lapsed => BookingStatus::Lapsed,
+            BookingState::NoShow => BookingStatus::Missed,
         },
         until_ms: booking.until.0,
         dose: booking.dose,

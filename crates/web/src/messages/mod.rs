@@ -201,6 +201,7 @@ pub(crate) fn purpose_of(kind: EffectKind) -> Purpose {
         EffectKind::BookingCancelled => Purpose::Cancelled,
         EffectKind::BookingRescheduled => Purpose::Moved,
         EffectKind::Reminder => Purpose::Reminder,
+        EffectKind::Offer => Purpose::Offer,
     }
 }
 

@@ -24,9 +24,17 @@ pub(crate) fn booking(kind: EffectKind, booking: &BookingView, language: Languag
         EffectKind::BookingCancelled => "message-cancelled",
         EffectKind::BookingRescheduled => "message-moved",
         EffectKind::Reminder => "message-reminder",
+        EffectKind::Offer => "message-offer",
     };
     let when = local_time(booking.slot.starts_at_ms, booking.utc_offset_min);
-    let args = [("when", when.as_str()), ("place", &booking.clinic.name), ("code", &booking.code)];
+    // Of an offer, and of a hold, it is when it ends.
+    let until = local_time(booking.until_ms, booking.utc_offset_min);
+    let args = [
+        ("when", when.as_str()),
+        ("place", &booking.clinic.name),
+        ("code", &booking.code),
+        ("until", &until),
+    ];
     Words::new(language, booking.utc_offset_min).texts(key, &args)
 }
 

@@ -156,6 +156,7 @@ pub async fn get_bookings(caller: Caller) -> Result<Response, Failed> {
             BookingStatus::Used => ("status-used", "closed"),
             BookingStatus::Cancelled => ("status-cancelled", "closed"),
             BookingStatus::Lapsed => ("status-lapsed", "closed"),
+            BookingStatus::Missed => ("status-missed", "closed"),
         };
         let area = if booking.status == BookingStatus::Held { "hold" } else { "bookings" };
         BookingRow {
@@ -188,6 +189,7 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
         BookingStatus::Used => ("used-title", "used-lead"),
         BookingStatus::Cancelled => ("cancelled-title", "cancelled-lead"),
         BookingStatus::Lapsed => ("lapsed-title", "lapsed-lead"),
+        BookingStatus::Missed => ("missed-title", "missed-lead"),
     };
     let page = views::Booking {
         f: caller.frame()?,

@@ -4,7 +4,9 @@
 //! What there are millions of (bookings, slots) is fixed in width, so that it is copied
 //! rather than computed.
 
-use jari_core::booking::{Booking, BookingState, Campaign, Clinic, Desk, Reminded, Slot, Supply};
+use jari_core::booking::{
+    Booking, BookingState, Campaign, Clinic, Desk, Offering, Reminded, Slot, Standby, StandbyKey, Supply,
+};
 use jari_core::effect::{Effect, EffectKind};
 use jari_core::ids::{ChannelId, CommandId, DeskId, Serial, SlotId, VaccineId};
 use jari_core::lease::Lease;
@@ -34,6 +36,9 @@ shapes! {
     Refusal { reason, detail }
     Lease { node, life, until }
     Reminded { due, below }
+    StandbyKey { desk, minutes, number }
+    Standby { person, birth, dose, ends_at }
+    Offering { places, open, offer_ms }
 }
 
 /// Enums whose numbers core keeps stable: one byte.
@@ -57,10 +62,10 @@ macro_rules! numbered {
 
 numbered! {
     Phase { Lobby Open Closed }
-    BookingState { Held Booked Used Cancelled Lapsed }
-    EffectKind { BookingConfirmed BookingCancelled BookingRescheduled Reminder }
+    BookingState { Held Booked Used Cancelled Lapsed NoShow Offered }
+    EffectKind { BookingConfirmed BookingCancelled BookingRescheduled Reminder Offer }
     EventKind {
-        RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet
+        RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet AgentShareSet
         CampaignCreated RulesSet WindowsSet QuotaSet CampaignPaused CampaignResumed CampaignClosed
         CapacitySet WithdrawnSet VaccineQuotaSet RulesUpgraded
     }
@@ -120,6 +125,10 @@ outcomes! {
     10 DeskAdded { desk }
     11 SlotsAdded { first, count }
     12 Leased { until }
+    13 MarkedNoShow { booking }
+    14 EnteredByAgent { serial, ends_at }
+    15 StandingBy { ends_at }
+    16 Offered { offers }
 }
 
 impl Wire for Recent {

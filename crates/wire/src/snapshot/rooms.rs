@@ -6,11 +6,11 @@ use std::io;
 
 use jari_core::command::Text;
 use jari_core::ids::{RoomId, Serial};
-use jari_core::waiting_room::{Draw, Inside, Marks, Phase, Room, RoomConfig};
+use jari_core::waiting_room::{Agents, Draw, Inside, Marks, Phase, Room, RoomConfig};
 
 use super::SnapshotError;
 use super::blocks::{BlockReader, BlockWriter};
-use super::sections::{next_key, read_list, read_queue, write_list, write_queue};
+use super::sections::{next_key, read_list, read_pairs, read_queue, write_list, write_queue};
 use crate::codec::{Fault, Reader, Sink, Wire};
 use crate::shapes::shapes;
 
@@ -39,21 +39,36 @@ shapes! {
     Revealed { seed, beacon }
 }
 
-pub(super) fn write(rooms: &BTreeMap<RoomId, Room>, out: &mut BlockWriter<'_>) -> io::Result<()> {
+/// Writes the rooms, with their telephone agents where the version has them.
+pub(super) fn write(
+    rooms: &BTreeMap<RoomId, Room>,
+    with_agents: bool,
+    out: &mut BlockWriter<'_>,
+) -> io::Result<()> {
     out.element(&(rooms.len() as u64))?;
     for (id, room) in rooms {
         out.element(id)?;
         write_room(room, out)?;
+        if with_agents {
+            write_agents(&room.agents, out)?;
+        }
     }
     Ok(())
 }
 
-pub(super) fn read(from: &mut BlockReader<'_>) -> Result<BTreeMap<RoomId, Room>, SnapshotError> {
+pub(super) fn read(
+    with_agents: bool,
+    from: &mut BlockReader<'_>,
+) -> Result<BTreeMap<RoomId, Room>, SnapshotError> {
     let len = from.element::<u64>()?;
     let mut rooms = BTreeMap::new();
     for _ in 0..len {
         let id = next_key(&rooms, from)?;
-        rooms.insert(id, read_room(from)?);
+        let mut room = read_room(from)?;
+        if with_agents {
+            room.agents = read_agents(from)?;
+        }
+        rooms.insert(id, room);
     }
     Ok(rooms)
 }
@@ -75,6 +90,7 @@ fn write_room(room: &Room, out: &mut BlockWriter<'_>) -> io::Result<()> {
         entered,
         left,
         controller,
+        agents: _,
     } = room;
     out.element(&Head {
         config: config.clone(),
@@ -122,7 +138,20 @@ fn read_room(from: &mut BlockReader<'_>) -> Result<Room, SnapshotError> {
         entered,
         left,
         controller: from.element()?,
+        agents: Agents::default(),
     })
+}
+
+fn write_agents(agents: &Agents, out: &mut BlockWriter<'_>) -> io::Result<()> {
+    out.element(&(agents.share_permille, agents.credit))?;
+    out.element(&(agents.issued, agents.passes().len() as u64))?;
+    agents.passes().iter().try_for_each(|(serial, person)| out.element(&(*serial, *person)))
+}
+
+fn read_agents(from: &mut BlockReader<'_>) -> Result<Agents, SnapshotError> {
+    let (share_permille, credit) = from.element::<(u32, u64)>()?;
+    let (issued, len) = from.element::<(u32, u64)>()?;
+    Ok(Agents::restore(share_permille, credit, issued, read_pairs(len, from)?))
 }
 
 fn write_marks(marks: &Marks, out: &mut BlockWriter<'_>) -> io::Result<()> {

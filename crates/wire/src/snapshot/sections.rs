@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 use jari_core::Data;
-use jari_core::booking::{Campaign, Reminded};
+use jari_core::booking::{Campaign, Reminded, Standbys};
 use jari_core::chunked::Chunked;
 use jari_core::ids::CampaignId;
 use jari_core::lease::Lease;
-use jari_core::rules::{RULES_LEASES, RULES_REMINDERS};
+use jari_core::rules::{RULES_DESK, RULES_LEASES, RULES_REMINDERS};
 use jari_core::time::Time;
 
 use super::blocks::{BlockReader, BlockWriter};
@@ -36,6 +36,7 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         lease,
         answers,
         reminded,
+        standbys,
     } = data;
     let version = version_of(data);
     out.section(Section::Machine)?;
@@ -48,7 +49,7 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         out.element(reminded)?;
     }
     out.section(Section::Rooms)?;
-    rooms::write(rooms, out)?;
+    rooms::write(rooms, version >= DESK, out)?;
     out.section(Section::Campaigns)?;
     out.element(&(campaigns.len() as u64))?;
     for (id, campaign) in campaigns {
@@ -73,7 +74,12 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
     out.section(Section::Effects)?;
     write_queue(effects, out)?;
     out.section(Section::Events)?;
-    write_queue(events, out)
+    write_queue(events, out)?;
+    if version < DESK {
+        return Ok(());
+    }
+    out.section(Section::Standbys)?;
+    write_standbys(standbys, out)
 }
 
 /// Reads the sections of a snapshot of this format version.
@@ -87,7 +93,7 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
     let (lease, answers) = if version >= LEASES { read_lease(from)? } else { (None, 0) };
     let reminded = if version >= REMINDERS { from.element()? } else { Reminded::default() };
     from.section(Section::Rooms)?;
-    let rooms = rooms::read(from)?;
+    let rooms = rooms::read(version >= DESK, from)?;
     from.section(Section::Campaigns)?;
     let campaigns = read_campaigns(version, from)?;
     from.section(Section::Clinics)?;
@@ -106,6 +112,12 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
     let effects = read_queue(from)?;
     from.section(Section::Events)?;
     let events = read_queue(from)?;
+    let standbys = if version >= DESK {
+        from.section(Section::Standbys)?;
+        read_standbys(from)?
+    } else {
+        Standbys::default()
+    };
     Ok(Data {
         rules,
         time,
@@ -122,6 +134,7 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
         lease,
         answers,
         reminded,
+        standbys,
     })
 }
 
@@ -129,6 +142,8 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
 const LEASES: u8 = 2;
 /// The first version that has reminders.
 const REMINDERS: u8 = 3;
+/// The first version that has what the clinic's desk needs.
+const DESK: u8 = 4;
 /// Stands where there is no lease.
 const NOBODY: Lease = Lease { node: 0, life: 0, until: Time(0) };
 
@@ -143,8 +158,10 @@ fn version_for(rules: u32) -> u8 {
         1
     } else if rules < RULES_REMINDERS {
         LEASES
-    } else {
+    } else if rules < RULES_DESK {
         REMINDERS
+    } else {
+        DESK
     }
 }
 
@@ -172,6 +189,37 @@ fn read_campaigns(
         campaigns.insert(id, campaign);
     }
     Ok(campaigns)
+}
+
+fn write_standbys(standbys: &Standbys, out: &mut BlockWriter<'_>) -> io::Result<()> {
+    let Standbys { made, people, offerings } = standbys;
+    out.element(&(*made, people.len() as u64))?;
+    people.iter().try_for_each(|(key, standby)| out.element(&(*key, *standby)))?;
+    out.element(&(offerings.len() as u64))?;
+    offerings.iter().try_for_each(|(slot, offering)| out.element(&(*slot, *offering)))
+}
+
+fn read_standbys(from: &mut BlockReader<'_>) -> Result<Standbys, SnapshotError> {
+    let (made, len) = from.element::<(u64, u64)>()?;
+    let people = read_pairs(len, from)?;
+    let len = from.element::<u64>()?;
+    Ok(Standbys { made, people, offerings: read_pairs(len, from)? })
+}
+
+/// A map whose pairs are written in the order of their keys.
+pub(super) fn read_pairs<K: Wire + Ord, V: Wire>(
+    len: u64,
+    from: &mut BlockReader<'_>,
+) -> Result<BTreeMap<K, V>, SnapshotError> {
+    let mut map = BTreeMap::new();
+    for _ in 0..len {
+        let (key, value) = from.element::<(K, V)>()?;
+        if map.last_key_value().is_some_and(|(last, _)| *last >= key) {
+            return Err(from.damaged(Fault::NotCanonical));
+        }
+        map.insert(key, value);
+    }
+    Ok(map)
 }
 
 /// The next key of a map whose keys are written in ascending order.

@@ -100,8 +100,7 @@ fn a_campaign_without_reminders_is_written_as_before_there_were_any() {
 
 #[test]
 fn every_tag_has_a_golden_record() {
-    let later = samples::commands_of_rules_2().into_iter().chain(samples::commands_of_rules_3());
-    let commands = samples::commands().into_iter().chain(later);
+    let commands = samples::commands().into_iter().chain(samples::later_commands());
     let golden: Vec<u8> = commands.map(|(_, command)| tag_of(&command)).collect();
     for tag in 0..0x80 {
         let mut bytes = record_of(&[]);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jari_core::booking::{
-    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Reminded, Rules, Slot,
-    SlotSpec, Supply, Vaccine, Window,
+    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Offering, Reminded, Rules,
+    Slot, SlotSpec, Standby, StandbyKey, Standbys, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
@@ -20,7 +20,8 @@ use jari_core::state::{Contact, Event, EventKind};
 use jari_core::time::{Date, Time};
 use jari_core::waiting_room::draw::{Draw, commitment};
 use jari_core::waiting_room::{
-    Cohort, Controller, Inside, Mark, Marks, Pace, PassEnd, Phase, Room, RoomConfig,
+    AGENT_SERIAL_FIRST, Agents, Cohort, Controller, Inside, Mark, Marks, Pace, PassEnd, Phase, Room,
+    RoomConfig,
 };
 use jari_core::{Body, Command, Data};
 
@@ -145,6 +146,26 @@ pub fn commands_of_rules_3() -> Vec<(&'static str, Command)> {
     with_ids(vec![("create-campaign-with-reminders", Body::CreateCampaign { campaign: CAMPAIGN, config })])
 }
 
+/// One command of every kind that came with rules 4, by name.
+pub fn commands_of_rules_4() -> Vec<(&'static str, Command)> {
+    let (room, slot, person, birth) = (ROOM, SlotId(70_000), PERSON, Date(-5_000));
+    let reason = Box::from("공급 지연");
+    with_ids(vec![
+        ("mark-no-show", Body::MarkNoShow { booking: BookingId(1_000_000) }),
+        ("walk-in", Body::WalkIn { slot, person, birth, dose: 2, channel: ChannelId::CLINIC }),
+        ("set-agent-share", Body::SetAgentShare { room, permille: 150, reason }),
+        ("enter-by-agent", Body::EnterByAgent { room, person }),
+        ("standby", Body::Standby { desk: DeskId(5), person, birth, dose: 1, minutes: 15 }),
+        ("stand-down", Body::StandDown { desk: DeskId(5), person }),
+        ("offer-leftover", Body::OfferLeftover { slot, places: 3, offer_ms: 600_000 }),
+    ])
+}
+
+/// All commands that came with later rules, by name.
+pub fn later_commands() -> Vec<(&'static str, Command)> {
+    [commands_of_rules_2(), commands_of_rules_3(), commands_of_rules_4()].concat()
+}
+
 fn with_ids(bodies: Vec<(&'static str, Body)>) -> Vec<(&'static str, Command)> {
     // Every second command has an id.
     let ids = [CommandId(0), CommandId(u128::MAX / 3)];
@@ -247,6 +268,7 @@ fn room(people: u32) -> Room {
             entries_by_ten_s: VecDeque::from([0, 2]),
             newest_ten_s: AT.0 / 10_000,
         },
+        agents: Agents::default(),
     }
 }
 
@@ -287,6 +309,53 @@ pub fn data_of_rules_3(bookings: u32) -> Data {
     campaign.config.reminder_ms = 86_400_000;
     data.effects.push(Effect { kind: EffectKind::Reminder, booking: BookingId(2), person: PERSON });
     data
+}
+
+/// The same under rules 4, with what they brought.
+pub fn data_of_rules_4(bookings: u32) -> Data {
+    let mut data = data_of_rules_3(bookings);
+    data.rules = 4;
+    data.bookings.push(booking(bookings, BookingState::NoShow));
+    data.bookings.push(booking(bookings + 1, BookingState::Offered));
+    data.effects.push(Effect { kind: EffectKind::Offer, booking: BookingId(bookings + 1), person: PERSON });
+    data.standbys = standbys();
+    let by_agent = Serial(AGENT_SERIAL_FIRST + 6);
+    let room = data.rooms.get_mut(&ROOM).expect("there is one");
+    room.agents = Agents::restore(150, 60_000_000_000, 7, BTreeMap::from([(by_agent, PERSON)]));
+    room.inside.insert(by_agent, Inside { ends_at: AT, bookings: 1, confirmed: 0 });
+    let reason = Box::from("까닭");
+    data.events.push(Event { at: AT, kind: EventKind::AgentShareSet, subject: 3, value: 150, reason });
+    let outcomes = [
+        Outcome::MarkedNoShow { booking: BookingId(5) },
+        Outcome::EnteredByAgent { serial: by_agent, ends_at: AT },
+        Outcome::StandingBy { ends_at: AT },
+        Outcome::Offered { offers: 2 },
+    ];
+    for (number, outcome) in (0..).zip(outcomes) {
+        data.recent.push(Recent { id: CommandId(2_000 + number), digest: 1, outcome });
+    }
+    data
+}
+
+fn standbys() -> Standbys {
+    let key = |desk, minutes, number| StandbyKey { desk: DeskId(desk), minutes, number };
+    let standby = |number| Standby {
+        person: PersonId(PERSON.0 + number),
+        birth: Date(-5_000),
+        dose: 1,
+        ends_at: Time(AT.0 + 3_600_000),
+    };
+    let offering = Offering { places: 3, open: 1, offer_ms: 600_000 };
+    Standbys {
+        made: 70_000,
+        people: [
+            (key(0, 5, 69_000), standby(7)),
+            (key(0, 5, 69_999), standby(8)),
+            (key(1, 1, 3), standby(7)),
+        ]
+        .into(),
+        offerings: [(SlotId(0), offering), (SlotId(5), Offering { open: 0, ..offering })].into(),
+    }
 }
 
 /// A state with something in every field of rules 1, and `bookings` bookings. It need not keep
@@ -341,5 +410,6 @@ pub fn data(bookings: u32) -> Data {
         lease: None,
         answers: 0,
         reminded: Reminded::default(),
+        standbys: Standbys::default(),
     }
 }

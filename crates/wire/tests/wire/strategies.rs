@@ -198,6 +198,12 @@ fn room_kinds() -> Vec<BoxedStrategy<Body>> {
         kind(Just(()), |Ids { room, person, .. }, ()| Body::JoinAs { room, person }),
         kind(Just(()), |Ids { room, serial, .. }, ()| Body::Enter { room, serial }),
         kind(Just(()), |Ids { room, serial, .. }, ()| Body::Leave { room, serial }),
+        kind((long(), text()), |Ids { room, .. }, (permille, reason)| Body::SetAgentShare {
+            room,
+            permille,
+            reason,
+        }),
+        kind(Just(()), |Ids { room, person, .. }, ()| Body::EnterByAgent { room, person }),
     ]
 }
 
@@ -242,8 +248,27 @@ fn booking_kinds() -> Vec<BoxedStrategy<Body>> {
         let entry = entry.map(|(room, serial)| Entry { room: RoomId(room), serial: Serial(serial) });
         Body::Hold { slot, person, birth, dose, entry, channel: ChannelId(channel) }
     });
+    let walk_in = kind((date(), any::<u8>(), any::<u16>()), |ids, (birth, dose, channel)| {
+        let Ids { slot, person, .. } = ids;
+        Body::WalkIn { slot, person, birth, dose, channel: ChannelId(channel) }
+    });
     vec![
         hold,
+        walk_in,
+        kind((date(), any::<u8>(), any::<u16>()), |ids, (birth, dose, minutes)| Body::Standby {
+            desk: ids.desk,
+            person: ids.person,
+            birth,
+            dose,
+            minutes,
+        }),
+        kind(Just(()), |Ids { desk, person, .. }, ()| Body::StandDown { desk, person }),
+        kind((long(), long()), |Ids { slot, .. }, (places, offer_ms)| Body::OfferLeftover {
+            slot,
+            places,
+            offer_ms,
+        }),
+        kind(Just(()), |Ids { booking, .. }, ()| Body::MarkNoShow { booking }),
         kind(Just(()), |Ids { booking, .. }, ()| Body::CheckIn { booking }),
         kind(Just(()), |Ids { booking, person, .. }, ()| Body::Confirm { booking, person }),
         kind(Just(()), |Ids { booking, person, .. }, ()| Body::Cancel { booking, person }),

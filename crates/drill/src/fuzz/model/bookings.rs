@@ -38,7 +38,7 @@ fn is_for(window: &Window, birth: Date) -> bool {
 }
 
 /// Whether the campaign takes new holds and moves at all.
-fn check_running(campaign: &Campaign) -> Result<(), Outcome> {
+pub(super) fn check_running(campaign: &Campaign) -> Result<(), Outcome> {
     if campaign.closed {
         return no(Reason::CampaignClosed);
     }
@@ -64,24 +64,14 @@ impl Model {
         let id = self.campaign_of(wish.slot);
         let share_ppm = self.check_person(&self.campaigns[&id], wish)?;
         let pass = self.check_pass(&self.campaigns[&id], wish)?;
-        let same = self.bookings.iter().position(|booking| {
-            booking.state.is_active()
-                && (booking.person, booking.dose) == (wish.person, wish.dose)
-                && self.campaign_of(booking.slot) == id
-        });
-        if let Some(same) = same {
-            return no_with(Reason::AlreadyBooked, same as u64);
-        }
+        self.check_single(id, wish.person, wish.dose)?;
         self.check_interval(id, wish.person, wish.dose, slot.spec.starts_at.0)?;
         if slot.spec.starts_at.0 <= self.now {
             return no(Reason::SlotPast);
         }
         self.check_quotas(id, wish, slot.desk, share_ppm)?;
         self.check_free(wish.slot)?;
-        let ever = self.bookings.iter().filter(|booking| booking.person == wish.person);
-        if ever.count() >= BOOKINGS_PER_PERSON_MAX {
-            return no(Reason::TooManyBookings);
-        }
+        self.check_ever(wish.person)?;
         let mut until = self.now + u64::from(self.campaigns[&id].config.hold_ms);
         if let Some((room, serial)) = pass {
             until = until.min(self.rooms[&room].inside[&serial].0);
@@ -99,6 +89,21 @@ impl Model {
         });
         let booking = BookingId(self.bookings.len() as u32 - 1);
         Ok(Outcome::Held { booking, ends_at: Time(until) })
+    }
+
+    /// One place a person, campaign and dose.
+    pub(super) fn check_single(&self, id: CampaignId, person: PersonId, dose: u8) -> Result<(), Outcome> {
+        let same = self.bookings.iter().position(|booking| {
+            booking.state.is_active()
+                && (booking.person, booking.dose) == (person, dose)
+                && self.campaign_of(booking.slot) == id
+        });
+        same.map_or(Ok(()), |same| no_with(Reason::AlreadyBooked, same as u64))
+    }
+
+    pub(super) fn check_ever(&self, person: PersonId) -> Result<(), Outcome> {
+        let ever = self.bookings.iter().filter(|booking| booking.person == person).count();
+        if ever >= BOOKINGS_PER_PERSON_MAX { no(Reason::TooManyBookings) } else { Ok(()) }
     }
 
     /// Who may book now; the share of the supply that may be gone.
@@ -143,14 +148,24 @@ impl Model {
         if self.served((id, serial)) >= room.config.bookings_per_pass {
             return no(Reason::PassSpent);
         }
-        if room.config.identity_bound && room.people[serial.0 as usize] != wish.person {
+        let person = match room.person_of(serial) {
+            None if room.config.identity_bound => Some(room.people[serial.0 as usize]),
+            of_agent => of_agent,
+        };
+        if person.is_some_and(|person| person != wish.person) {
             return no(Reason::TicketForeign);
         }
         Ok(Some((id, serial)))
     }
 
     /// Days lie between doses, counted on the campaign's calendar.
-    fn check_interval(&self, id: CampaignId, person: PersonId, dose: u8, starts: u64) -> Result<(), Outcome> {
+    pub(super) fn check_interval(
+        &self,
+        id: CampaignId,
+        person: PersonId,
+        dose: u8,
+        starts: u64,
+    ) -> Result<(), Outcome> {
         let config = &self.campaigns[&id].config;
         let offset_ms = i64::from(config.utc_offset_min) * 60_000;
         let day = |at: u64| (at as i64 + offset_ms).div_euclid(DAY_MS);
@@ -158,7 +173,7 @@ impl Model {
         let dose_at = |dose: u8, held_counts: bool| {
             let found = self.bookings.iter().find(|booking| {
                 booking.state.is_active()
-                    && (held_counts || booking.state != BookingState::Held)
+                    && (held_counts || !matches!(booking.state, BookingState::Held | BookingState::Offered))
                     && (booking.person, booking.dose) == (person, dose)
                     && self.campaign_of(booking.slot) == id
             });
@@ -189,14 +204,20 @@ impl Model {
         if taken >= u64::from(quota) { no(Reason::QuotaUsedUp) } else { Ok(()) }
     }
 
-    fn check_quotas(&self, id: CampaignId, wish: &Wish, desk: usize, share_ppm: u32) -> Result<(), Outcome> {
-        let config = &self.campaigns[&id].config;
-        let quota = u64::from(config.quota);
+    /// The quotas of campaign and vaccine; gives the campaign's, and how much of it is taken.
+    pub(super) fn check_quota(&self, id: CampaignId, slot: SlotId) -> Result<(u64, u64), Outcome> {
+        let quota = u64::from(self.campaigns[&id].config.quota);
         let taken = self.taken(|booking| self.campaign_of(booking.slot) == id);
         if taken >= quota {
             return no(Reason::QuotaUsedUp);
         }
-        self.check_vaccine(id, self.slots[wish.slot.0 as usize].spec.vaccine)?;
+        self.check_vaccine(id, self.slots[slot.0 as usize].spec.vaccine)?;
+        Ok((quota, taken))
+    }
+
+    fn check_quotas(&self, id: CampaignId, wish: &Wish, desk: usize, share_ppm: u32) -> Result<(), Outcome> {
+        let (quota, taken) = self.check_quota(id, wish.slot)?;
+        let config = &self.campaigns[&id].config;
         if taken < quota * u64::from(share_ppm) / WHOLE_PPM && self.desk_has_share(desk, share_ppm) {
             return Ok(());
         }
@@ -218,7 +239,7 @@ impl Model {
         u64::from(share_ppm) == WHOLE_PPM || taken * WHOLE_PPM < places * u64::from(share_ppm)
     }
 
-    fn check_free(&self, id: SlotId) -> Result<(), Outcome> {
+    pub(super) fn check_free(&self, id: SlotId) -> Result<(), Outcome> {
         let slot = &self.slots[id.0 as usize];
         let gone = self.taken(|booking| booking.slot == id) + u64::from(slot.withdrawn);
         if gone >= u64::from(slot.spec.capacity) { no(Reason::SlotFull) } else { Ok(()) }
@@ -262,10 +283,11 @@ impl Model {
         let now = self.now;
         let booking = self.mine(id, person)?.clone();
         match booking.state {
-            BookingState::Held => {}
+            BookingState::Held | BookingState::Offered => {}
             BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
             BookingState::Cancelled => return no(Reason::BookingCancelled),
             BookingState::Lapsed => return no(Reason::HoldLapsed),
+            BookingState::NoShow => return no(Reason::BookingMissed),
         }
         if let Some((room, serial)) = booking.pass {
             if !self.rooms[&room].inside.contains_key(&serial) {
@@ -274,7 +296,11 @@ impl Model {
             self.serve((room, serial));
         }
         let booking = &mut self.bookings[id.0 as usize];
+        let (was, slot) = (booking.state, booking.slot);
         (booking.state, booking.until, booking.confirmed) = (BookingState::Booked, now, true);
+        if was == BookingState::Offered {
+            self.offer_taken(slot);
+        }
         self.message(EffectKind::BookingConfirmed, id, person);
         Ok(Outcome::Confirmed { booking: id })
     }
@@ -286,23 +312,29 @@ impl Model {
         match was {
             BookingState::Used => return no(Reason::BookingUsed),
             BookingState::Lapsed => return no(Reason::HoldLapsed),
+            BookingState::NoShow => return no(Reason::BookingMissed),
             BookingState::Cancelled => return Ok(Outcome::Cancelled { booking: id }),
-            BookingState::Held | BookingState::Booked => {}
+            BookingState::Held | BookingState::Offered | BookingState::Booked => {}
         }
         (booking.state, booking.until) = (BookingState::Cancelled, now);
+        let slot = booking.slot;
         if was == BookingState::Booked {
             self.message(EffectKind::BookingCancelled, id, person);
+        }
+        if was == BookingState::Offered {
+            self.pass_on(slot);
         }
         Ok(Outcome::Cancelled { booking: id })
     }
 
-    fn check_booked(booking: &Booking) -> Result<(), Outcome> {
+    pub(super) fn check_booked(booking: &Booking) -> Result<(), Outcome> {
         match booking.state {
             BookingState::Booked => Ok(()),
-            BookingState::Held => no(Reason::BookingNotConfirmed),
+            BookingState::Held | BookingState::Offered => no(Reason::BookingNotConfirmed),
             BookingState::Used => no(Reason::BookingUsed),
             BookingState::Cancelled => no(Reason::BookingCancelled),
             BookingState::Lapsed => no(Reason::HoldLapsed),
+            BookingState::NoShow => no(Reason::BookingMissed),
         }
     }
 
@@ -340,17 +372,5 @@ impl Model {
         (booking.slot, booking.until, booking.reminded) = (to, now, false);
         self.message(EffectKind::BookingRescheduled, id, person);
         Ok(Outcome::Rescheduled { booking: id })
-    }
-
-    pub(super) fn check_in(&mut self, id: BookingId) -> Verdict {
-        let now = self.now;
-        let Some(booking) = self.bookings.get_mut(id.0 as usize) else {
-            return no(Reason::BookingUnknown);
-        };
-        if booking.state != BookingState::Used {
-            Model::check_booked(booking)?;
-            (booking.state, booking.until) = (BookingState::Used, now);
-        }
-        Ok(Outcome::CheckedIn { booking: id })
     }
 }

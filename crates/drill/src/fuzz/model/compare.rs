@@ -41,6 +41,7 @@ impl Model {
         }
         self.compare_places(state)?;
         self.compare_bookings(state)?;
+        self.compare_standbys(state)?;
         same("rooms", 0_u64, data.rooms.len(), self.rooms.len())?;
         for (id, (has, room)) in data.rooms.keys().zip(data.rooms.values().zip(self.rooms.values())) {
             compare_room(id.0, has, room, self)?;
@@ -75,10 +76,10 @@ impl Model {
         }
         for booking in self.bookings.iter().filter(|booking| counts(booking.slot)) {
             match booking.state {
-                BookingState::Held => supply.held += 1,
+                BookingState::Held | BookingState::Offered => supply.held += 1,
                 BookingState::Booked => supply.booked += 1,
                 BookingState::Used => supply.used += 1,
-                BookingState::Cancelled | BookingState::Lapsed => {}
+                BookingState::Cancelled | BookingState::Lapsed | BookingState::NoShow => {}
             }
         }
         supply
@@ -148,6 +149,40 @@ impl Model {
         Ok(())
     }
 
+    fn compare_standbys(&self, state: &State) -> Result<(), String> {
+        let has = &state.data().standbys;
+        same("numbers of those who stood by", 0_u64, has.made, self.standbys.made)?;
+        let mut people: Vec<_> = has
+            .people
+            .iter()
+            .map(|(key, standby)| {
+                let who = (standby.person, standby.birth, standby.dose, standby.ends_at.0);
+                (key.number, key.desk.0 as usize, key.minutes, who)
+            })
+            .collect();
+        people.sort_unstable_by_key(|(number, ..)| *number);
+        let mut should: Vec<_> = self
+            .standbys
+            .people
+            .iter()
+            .map(|standby| {
+                let who = (standby.person, standby.birth, standby.dose, standby.ends);
+                (standby.number, standby.desk, standby.minutes, who)
+            })
+            .collect();
+        should.sort_unstable_by_key(|(number, ..)| *number);
+        same("those who stand by", 0_u64, people, should)?;
+        let offered = |(slot, offering): (&SlotId, &jari_core::booking::Offering)| {
+            (*slot, offering.places, offering.offer_ms, offering.open)
+        };
+        let has: Vec<_> = has.offerings.iter().map(offered).collect();
+        let offered = |(slot, offering): (&SlotId, &super::standby::Offering)| {
+            (*slot, offering.places, offering.offer_ms, self.open_offers(*slot))
+        };
+        let should: Vec<_> = self.standbys.offerings.iter().map(offered).collect();
+        same("what is offered", 0_u64, has, should)
+    }
+
     fn compare_memory(&self, state: &State) -> Result<(), String> {
         let data = state.data();
         same("ids remembered", 0_u64, data.recent.len(), self.answers.len())?;
@@ -198,6 +233,9 @@ fn compare_room(
         .map(|(serial, inside)| (*serial, inside.ends_at.0, inside.confirmed, inside.bookings))
         .collect();
     same("passes of room", id, inside, should)?;
+    let agents = (u64::from(has.agents.share_permille), has.agents.issued as usize);
+    same("agents of room", id, agents, (room.agents.permille, room.agents.people.len()))?;
+    same("agents' passes of room", id, has.agents.passes(), &room.passes_of_agents())?;
     if has.called < room.called_min || has.called > has.issued {
         return Err(format!(
             "room {id} has called {}, but {} were called and {} issued",

@@ -11,10 +11,13 @@
 //! It must never call the machine, nor keep a total that could be recounted. Start reading at
 //! [`Model::apply`], then [`bookings`].
 
+pub mod agents;
 pub mod bookings;
 pub mod compare;
+mod desk;
 pub mod operators;
 pub mod rooms;
+pub mod standby;
 
 use std::collections::BTreeMap;
 
@@ -66,6 +69,8 @@ pub struct Model {
     pub upgrades: u32,
     /// Who holds the lease: node, life, until when.
     pub lease: Option<(u16, u32, u64)>,
+    /// Who stands by, and what is offered.
+    pub standbys: standby::Standbys,
 }
 
 /// A campaign.
@@ -141,10 +146,12 @@ impl Model {
         }
         self.now = at;
         for booking in &mut self.bookings {
-            if booking.state == BookingState::Held && booking.until <= at {
+            let held = matches!(booking.state, BookingState::Held | BookingState::Offered);
+            if held && booking.until <= at {
                 booking.state = BookingState::Lapsed;
             }
         }
+        self.standbys_time_passes();
         self.remind();
         for id in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.room_time_passes(id);
@@ -163,6 +170,7 @@ impl Model {
         }
         let outcome = match &command.body {
             Body::Enter { room, serial } => self.enter(*room, *serial, told)?,
+            Body::EnterByAgent { room, person } => self.enter_by_agent(*room, *person, told)?,
             body => self.decide(body).unwrap_or_else(|refused| refused),
         };
         if command.id != CommandId(0) {
@@ -208,6 +216,21 @@ impl Model {
             Body::Cancel { booking, person } => self.cancel(*booking, *person),
             Body::Reschedule { booking, person, slot } => self.reschedule(*booking, *person, *slot),
             Body::CheckIn { booking } => self.check_in(*booking),
+            Body::MarkNoShow { booking } => self.mark_no_show(*booking),
+            Body::WalkIn { slot, person, birth, dose, channel } => {
+                let (slot, person, birth) = (*slot, *person, *birth);
+                let wish =
+                    bookings::Wish { slot, person, birth, dose: *dose, entry: None, channel: *channel };
+                self.walk_in(&wish)
+            }
+            Body::Standby { desk, person, birth, dose, minutes } => {
+                let (slot, person, birth) = (SlotId(0), *person, *birth);
+                let channel = ChannelId::OWN_SITE;
+                let wish = bookings::Wish { slot, person, birth, dose: *dose, entry: None, channel };
+                self.stand_by(*desk, &wish, *minutes)
+            }
+            Body::StandDown { desk, person } => self.stand_down(*desk, *person),
+            Body::OfferLeftover { slot, places, offer_ms } => self.offer_leftover(*slot, *places, *offer_ms),
             Body::Join { room, count } => self.join(*room, *count),
             Body::JoinAs { room, person } => self.join_as(*room, *person),
             Body::Leave { room, serial } => self.leave(*room, *serial),
@@ -215,9 +238,9 @@ impl Model {
         }
     }
 
-    /// There are three versions of the rules so far.
+    /// There are four versions of the rules so far.
     fn upgrade(&mut self, rules: u32) -> Verdict {
-        if rules != self.upgrades + 2 || rules > 3 {
+        if rules != self.upgrades + 2 || rules > 4 {
             return no(Reason::RulesUnknown);
         }
         self.upgrades += 1;

@@ -41,6 +41,7 @@ impl Model {
             Body::ResumeRoom { room } => self.resume_room(*room),
             Body::CloseRoom { room, reason } => self.close_room(*room, reason),
             Body::SetPace { room, pace, reason } => self.set_pace(*room, *pace, reason),
+            Body::SetAgentShare { room, permille, reason } => self.set_agent_share(*room, *permille, reason),
             Body::ReportHealth { room, .. } => self.report_health(*room),
             Body::SetNotices { room, notices } => self.set_notices(*room, notices),
             Body::CreateCampaign { campaign, config } => self.create_campaign(*campaign, config),

@@ -13,13 +13,14 @@ use jari_core::state::EventKind;
 use jari_core::waiting_room::{Mark, Pace, Phase, RoomConfig};
 use jari_core::{Outcome, Reason, Time};
 
+use super::agents::{Agents, is_of_agent};
 use super::{Model, Verdict, check_text, fits, no, no_with};
 use crate::auditor::shuffle;
 
 /// One entry on the meter, in thousandths of an entry a minute times a millisecond.
-const ENTRY: u64 = 60_000;
+pub(super) const ENTRY: u64 = 60_000;
 /// The room's time is counted in steps of this.
-const STEP_MS: u64 = 100;
+pub(super) const STEP_MS: u64 = 100;
 /// The retry hint of a busy door.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=30_000;
 
@@ -55,9 +56,11 @@ pub struct Room {
     /// Positions below this are known to have been called.
     pub called_min: u32,
     /// When the newest pass ends: the next one does not end before it.
-    newest_end: u64,
+    pub(super) newest_end: u64,
     /// The most that the meter can have saved up, and when that was.
-    meter: (u64, u64),
+    pub(super) meter: (u64, u64),
+    /// Telephone agents.
+    pub agents: Agents,
 }
 
 /// The most that may be saved up at a pace.
@@ -70,7 +73,8 @@ fn burst(pace: &Pace) -> u64 {
 
 /// With what the present step has brought, which is only counted at its end.
 fn saved_max(pace: &Pace) -> u64 {
-    burst(pace) + u64::from(pace.entries_per_minute_max) * STEP_MS
+    // Agents may have an entry where the line has one, too.
+    burst(pace) + ENTRY + u64::from(pace.entries_per_minute_max) * STEP_MS
 }
 
 /// The number of the first setting of a pace that is out of bounds.
@@ -98,10 +102,12 @@ impl Room {
 
     fn spend(&mut self, serial: Serial) {
         self.inside.remove(&serial);
-        self.marks.insert(serial, Mark::Spent);
+        if !is_of_agent(serial) {
+            self.marks.insert(serial, Mark::Spent);
+        }
     }
 
-    fn fill_meter(&mut self, now: u64) {
+    pub(super) fn fill_meter(&mut self, now: u64) {
         let (saved, since) = self.meter;
         let grown = u64::from(self.config.pace.entries_per_minute_max) * (now - since);
         self.meter = ((saved + grown).min(saved_max(&self.config.pace)), now);
@@ -109,7 +115,9 @@ impl Room {
 
     fn set_pace(&mut self, pace: Pace, now: u64) {
         self.fill_meter(now);
+        self.fill_agents_meter(now);
         self.config.pace = pace;
+        self.count_agents_anew();
         // What was not counted yet counts by the new pace.
         let step = u64::from(pace.entries_per_minute_max) * STEP_MS;
         self.meter.0 = (self.meter.0 + step).min(saved_max(&pace));
@@ -124,7 +132,9 @@ impl Model {
         for (serial, (_, confirmed)) in room.inside.extract_if(.., |_, (ends, _)| *ends <= now) {
             // A ticket that got someone a booking has served.
             let mark = if confirmed > 0 { Mark::Spent } else { Mark::Lapsed };
-            room.marks.insert(serial, mark);
+            if !is_of_agent(serial) {
+                room.marks.insert(serial, mark);
+            }
         }
         self.open_if_due(id);
     }
@@ -140,7 +150,7 @@ impl Model {
         }
     }
 
-    fn live(&mut self, id: RoomId) -> Result<&mut Room, Outcome> {
+    pub(super) fn live(&mut self, id: RoomId) -> Result<&mut Room, Outcome> {
         match self.rooms.get_mut(&id) {
             None => no(Reason::RoomUnknown),
             Some(room) if room.phase == Phase::Closed => no(Reason::RoomClosed),
@@ -176,6 +186,7 @@ impl Model {
             called_min: 0,
             newest_end: 0,
             meter: (0, self.now),
+            agents: Agents::default(),
         };
         self.rooms.insert(id, room);
         self.publish(EventKind::RoomCreated, id.0, config.opens_at.0, "");
@@ -210,7 +221,8 @@ impl Model {
         }
         room.draw = Some((seed, beacon));
         room.places = shuffle::places(lobby, &shuffle::mixed(&seed, &beacon));
-        room.meter = (burst(&room.config.pace), now);
+        room.meter = (burst(&room.config.pace) + ENTRY, now);
+        room.fill_agents_up(now);
         self.publish(EventKind::RoomDrawn, id.0, u64::from(lobby), "");
         Ok(Outcome::Done)
     }
@@ -304,6 +316,10 @@ impl Model {
 
     pub(super) fn leave(&mut self, id: RoomId, serial: Serial) -> Verdict {
         let Some(room) = self.rooms.get_mut(&id) else { return no(Reason::RoomUnknown) };
+        if room.person_of(serial).is_some() {
+            room.spend(serial);
+            return Ok(Outcome::Done);
+        }
         if serial.0 >= room.issued {
             return no(Reason::TicketUnknown);
         }

@@ -256,6 +256,7 @@ pub(super) fn event_kind(kind: EventKind) -> &'static str {
         EventKind::RoomResumed => "room_resumed",
         EventKind::RoomClosed => "room_closed",
         EventKind::PaceSet => "pace_set",
+        EventKind::AgentShareSet => "agent_share_set",
         EventKind::CampaignCreated => "campaign_created",
         EventKind::RulesSet => "rules_set",
         EventKind::WindowsSet => "windows_set",

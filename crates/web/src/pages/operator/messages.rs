@@ -55,5 +55,6 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Cancelled => "message-purpose-cancelled",
         Purpose::Moved => "message-purpose-moved",
         Purpose::Reminder => "message-purpose-reminder",
+        Purpose::Offer => "message-purpose-offer",
     }
 }
