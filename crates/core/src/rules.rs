@@ -32,6 +32,8 @@ pub const RULES_DESK: u32 = 4;
 pub const RULES_AGENTS: u32 = 4;
 /// The version that brought those who stand by, and leftover places for them.
 pub const RULES_STANDBY: u32 = 4;
+/// From this version on a slow room saves up three entries.
+pub const RULES_SLOW_ROOMS: u32 = 4;
 /// The newest version of the rules that this build knows.
 pub const RULES_NEWEST: u32 = 4;
 

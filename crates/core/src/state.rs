@@ -188,7 +188,7 @@ impl State {
                 let campaign = self.data.campaigns.get(&id)?;
                 Some(Places::of(campaign, rules, self.index.standbys.offered(id), at))
             });
-            events.extend(waiting_room::advance(room, places, at).map(|event| (*id, event)));
+            events.extend(waiting_room::advance(room, places, rules, at).map(|event| (*id, event)));
         }
         for (id, (kind, value)) in events {
             self.data.publish(kind, id.0, value, "");

@@ -9,8 +9,8 @@
 //! agents' part of what a step of time brings, as far as it fits into their bucket, then the line
 //! with all the rest. So what agents do not use is the line's in the same moment, both together
 //! meet the pace, and never exceed it. Each bucket holds two seconds' worth of its part, and one
-//! entry at the least; so a burst of both is the one that the line alone had, and at most an
-//! entry more.
+//! entry at the least (the line three); so a burst of both is the one that the line alone had, and
+//! at most an entry more.
 //!
 //! **The passes** count among the active ones. Where all are taken, whoever waits at the door
 //! would take each that ends before an agent comes by; so as many are kept free as the agents'
@@ -135,6 +135,7 @@ impl Agents {
 /// `rules_unknown`; room known, not closed; the text; the share (`setting_unfit` 1).
 pub(super) fn set_agent_share(data: &mut Data, id: RoomId, permille: u32, reason: &Text) -> Checked<Outcome> {
     check_rules(data)?;
+    let rules = data.rules;
     let room = live_room(data, id)?;
     fit_text(reason)?;
     if permille > limits::AGENT_SHARE_PERMILLE_MAX {
@@ -144,7 +145,7 @@ pub(super) fn set_agent_share(data: &mut Data, id: RoomId, permille: u32, reason
     room.agents.share_permille = permille;
     room.agents.credit = room.agents.credit.min(pace::agents_burst(room));
     room.controller.entry_credit = saved - room.agents.credit;
-    pace::clamp_credit(room);
+    pace::clamp_credit(room, rules);
     data.publish(EventKind::AgentShareSet, id.0, u64::from(permille), reason);
     Ok(Outcome::Done)
 }

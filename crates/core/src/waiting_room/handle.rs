@@ -135,7 +135,7 @@ fn draw_room(
     seed: [u8; 32],
     beacon: [u8; 32],
 ) -> Checked<Outcome> {
-    let now = data.time;
+    let (now, rules) = (data.time, data.rules);
     let places = data.rooms.get(&id).and_then(|room| places_behind(data, index, room));
     let room = live_room(data, id)?;
     let Some(lobby) = room.lobby.filter(|_| room.draw.is_none()) else {
@@ -145,7 +145,7 @@ fn draw_room(
         return refuse(Reason::SeedWrong);
     }
     room.draw = Some(Draw::reveal(seed, beacon, lobby));
-    pace::start_calling(room, places, now);
+    pace::start_calling(room, places, rules, now);
     data.publish(EventKind::RoomDrawn, id.0, u64::from(lobby), "");
     Ok(Outcome::Done)
 }
@@ -186,11 +186,12 @@ fn close_room(data: &mut Data, id: RoomId, reason: &Text) -> Checked<Outcome> {
 }
 
 fn set_pace(data: &mut Data, id: RoomId, new: Pace, reason: &Text) -> Checked<Outcome> {
+    let rules = data.rules;
     let room = live_room(data, id)?;
     fit_text(reason)?;
     fit_pace(&new)?;
     room.config.pace = new;
-    pace::clamp_credit(room);
+    pace::clamp_credit(room, rules);
     data.publish(EventKind::PaceSet, id.0, u64::from(new.entries_per_minute_max), reason);
     Ok(Outcome::Done)
 }

@@ -3,7 +3,7 @@
 //!
 //! **Two meters.** (Telephone agents have a third one, fed from the same pace: see `agents`.)
 //! *Entering* is metered strictly: a token bucket at the pace in force
-//! with a burst of two seconds, and a limit on active passes. *Calling* only has to keep
+//! with a burst of two seconds (three entries, in a slow room), and a limit on active passes. *Calling* only has to keep
 //! that meter busy without a crowd at the door. It learns which share of those called
 //! comes, and pays for each call with that share of an entry: people who left hold
 //! nobody up. A call too many costs a short wait at the door, never an entry too many.
@@ -45,7 +45,7 @@ use alloc::collections::VecDeque;
 use super::last_places::Belief;
 use super::{Phase, Room};
 use crate::booking::Campaign;
-use crate::rules::RULES_LAST_PLACES;
+use crate::rules::{RULES_LAST_PLACES, RULES_SLOW_ROOMS};
 use crate::state::EventKind;
 use crate::time::Time;
 
@@ -62,6 +62,8 @@ const HEALTH_INTERVAL_MS: u64 = 1_000;
 /// changes neither their result nor their cost.
 const TICK_MS: u64 = 100;
 const BURST_MS: u64 = 2_000;
+/// As many entries may be saved up in the slowest room, from rules 4 on.
+const SAVED_ENTRIES_MIN: u64 = 3;
 /// Expected at the door at the most, in time at the pace in force.
 const DOOR_MS: u64 = 20_000;
 /// Batches called within this are one cohort.
@@ -179,14 +181,19 @@ impl Places {
 
 /// Lets time pass in a room until `now`. `places` is what a linked campaign has to give.
 /// Returns what everyone is to know of it, if anything.
-pub(crate) fn advance(room: &mut Room, places: Option<Places>, now: Time) -> Option<(EventKind, u64)> {
+pub(crate) fn advance(
+    room: &mut Room,
+    places: Option<Places>,
+    rules: u32,
+    now: Time,
+) -> Option<(EventKind, u64)> {
     room.end_passes(now);
     let opened = open_if_due(room, now);
     if is_calling(room) {
         let behind_ms = now.since_ms(room.controller.accrued_until);
         room.controller.skip(behind_ms.saturating_sub(BURST_MS));
         while now.since_ms(room.controller.accrued_until) >= TICK_MS {
-            tick(room, places);
+            tick(room, places, rules);
         }
     }
     opened
@@ -204,15 +211,15 @@ pub(super) fn open_if_due(room: &mut Room, now: Time) -> Option<(EventKind, u64)
 
 /// Calling begins: the draw was revealed at `now`. The first two seconds' worth is called
 /// at once.
-pub(super) fn start_calling(room: &mut Room, places: Option<Places>, now: Time) {
-    let (burst, agents_burst) = (burst(room), agents_burst(room));
+pub(super) fn start_calling(room: &mut Room, places: Option<Places>, rules: u32, now: Time) {
+    let (burst, agents_burst) = (burst(room, rules), agents_burst(room));
     room.agents.credit = agents_burst;
     let controller = &mut room.controller;
     controller.accrued_until = now;
     controller.entry_credit = burst;
     controller.call_credit = burst as i64;
     if is_calling(room) {
-        call(room, places);
+        call(room, places, burst);
     }
 }
 
@@ -225,8 +232,8 @@ pub(super) fn resume(room: &mut Room, now: Time) {
 }
 
 /// A new pace counts at once, also for what was saved up under the old one.
-pub(super) fn clamp_credit(room: &mut Room) {
-    let burst = burst(room);
+pub(super) fn clamp_credit(room: &mut Room, rules: u32) {
+    let burst = burst(room, rules);
     room.agents.credit = room.agents.credit.min(agents_burst(room));
     let controller = &mut room.controller;
     controller.entry_credit = controller.entry_credit.min(burst);
@@ -254,10 +261,12 @@ pub(super) fn rate(room: &Room) -> u64 {
     u64::from(room.config.pace.entries_per_minute_max) * u64::from(room.controller.factor_ppm)
 }
 
-/// What the line may save up: two seconds' worth of what is not the agents' part, but at least
-/// one entry, else a slow room would never let anyone in.
-fn burst(room: &Room) -> u64 {
-    burst_of(rate(room), 1_000 - room.agents.share_permille)
+/// What the line may save up: two seconds' worth of what is not the agents' part, but at least one
+/// entry, else a slow room would never let anyone in; from rules 4 on at least three, else it would
+/// lose what the pace brings while the one who was called is on the way.
+fn burst(room: &Room, rules: u32) -> u64 {
+    let entries_min = if rules >= RULES_SLOW_ROOMS { SAVED_ENTRIES_MIN } else { 1 };
+    burst_of(rate(room), 1_000 - room.agents.share_permille, entries_min)
 }
 
 /// What agents may save up, likewise; nothing where no part is theirs.
@@ -269,14 +278,14 @@ pub(super) fn agents_burst(room: &Room) -> u64 {
 pub(super) fn agents_burst_of(room: &Room, rate: u64) -> u64 {
     match room.agents.share_permille {
         0 => 0,
-        permille => burst_of(rate, permille),
+        permille => burst_of(rate, permille, 1),
     }
 }
 
-fn burst_of(rate: u64, permille: u32) -> u64 {
+fn burst_of(rate: u64, permille: u32, entries_min: u64) -> u64 {
     match rate {
         0 => 0,
-        rate => (rate * (BURST_MS * u64::from(permille) / 1_000)).max(ENTRY),
+        rate => (rate * (BURST_MS * u64::from(permille) / 1_000)).max(entries_min * ENTRY),
     }
 }
 
@@ -294,8 +303,8 @@ fn is_calling(room: &Room) -> bool {
 }
 
 /// One step of the room's running time.
-fn tick(room: &mut Room, places: Option<Places>) {
-    let (rate, burst, agents_burst) = (rate(room), burst(room), agents_burst(room));
+fn tick(room: &mut Room, places: Option<Places>, rules: u32) {
+    let (rate, burst, agents_burst) = (rate(room), burst(room, rules), agents_burst(room));
     let kept = room.agents.passes_kept(room.config.pace.passes_max);
     let passes_max = room.config.pace.passes_max as usize;
     let nearly_full = room.inside.len() + kept >= passes_max - passes_max / 16;
@@ -312,12 +321,12 @@ fn tick(room: &mut Room, places: Option<Places>) {
         controller.shut_at = controller.accrued_until;
     }
     controller.learn();
-    call(room, places);
+    call(room, places, burst);
 }
 
 /// Calls as many as credit, door, passes and tickets allow.
-fn call(room: &mut Room, places: Option<Places>) {
-    let door = (rate(room) * DOOR_MS).max(ENTRY);
+fn call(room: &mut Room, places: Option<Places>, burst: u64) {
+    let door = (rate(room) * DOOR_MS).max(burst);
     let inside = room.inside.len() as u64 * ENTRY;
     let passes_max = room.config.pace.passes_max;
     let kept = room.agents.passes_kept(passes_max) as u64 * ENTRY;

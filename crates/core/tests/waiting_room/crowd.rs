@@ -29,6 +29,8 @@ struct Crowd {
     /// How often time is advanced.
     step_ms: u64,
     pace: Pace,
+    /// Which rules count.
+    rules: u32,
 }
 
 impl Default for Crowd {
@@ -41,6 +43,7 @@ impl Default for Crowd {
             comes_back: false,
             step_ms: 250,
             pace: Pace { entries_per_minute_max: 6_000, passes_max: 100_000, ..default_pace() },
+            rules: 1,
         }
     }
 }
@@ -68,6 +71,9 @@ impl Run {
     fn new(crowd: Crowd) -> Run {
         let mut state = State::new();
         let now = instant("09:00:00");
+        for rules in 2..=crowd.rules {
+            send(&mut state, now, Body::Upgrade { rules });
+        }
         let mut config = config(now);
         config.pace = crowd.pace;
         send(&mut state, now, Body::CreateRoom { room: ROOM, config: Box::new(config) });
@@ -202,6 +208,49 @@ fn a_slow_room_does_not_wait_for_people_who_left() {
     run.go_on(180);
     let entries = run.go_on(1_200);
     assert!((70..=120).contains(&entries), "{entries} of 120");
+}
+
+/// The part of its pace that a room meets in half an hour, in per mille, and the most on their way.
+fn met(rules: u32, entries_per_minute_max: u32, show_up_permille: u64, lag_ms: (u64, u64)) -> (u64, usize) {
+    let pace = Pace { entries_per_minute_max, passes_max: 10_000, ..default_pace() };
+    let mut run = Run::new(Crowd { show_up_permille, lag_ms, pace, rules, ..Crowd::default() });
+    run.go_on(180);
+    let (mut entries, mut coming) = (0, 0);
+    for _ in 0..600 {
+        entries += run.go_on(3);
+        coming = coming.max(run.coming());
+    }
+    (entries * 1_000 / (30 * u64::from(entries_per_minute_max)), coming)
+}
+
+#[test]
+fn slow_rooms_meet_their_pace_from_rules_4_on() {
+    for lag_ms in [(300, 4_000), (1_000, 20_000)] {
+        for pace in [6, 12, 30, 60] {
+            for show_up_permille in [1_000, 700, 300] {
+                let (permille, coming) = met(4, pace, show_up_permille, lag_ms);
+                let words = format!("{pace} a minute, {show_up_permille} of 1,000 come within {lag_ms:?}");
+                assert!(permille >= 880, "{permille} per mille of {words}");
+                assert!(permille <= 1_010, "{permille} per mille of {words}");
+                assert!(coming <= 12 + pace as usize / 2, "{coming} on their way at {words}");
+            }
+        }
+    }
+    // One entry saved up runs over while somebody is on the way: so it was, and stays under those rules.
+    assert_eq!(met(3, 12, 700, (300, 4_000)).0, 608);
+}
+
+#[test]
+fn a_slow_room_lets_in_three_at_once_at_the_most() {
+    let pace = Pace { entries_per_minute_max: 6, ..default_pace() };
+    for (rules, at_once) in [(3, 1), (4, 3)] {
+        let mut run =
+            Run::new(Crowd { people: 50, lag_ms: (60_000, 60_000), pace, rules, ..Crowd::default() });
+        run.go_on(59);
+        let enter = |serial| Body::Enter { room: ROOM, serial: Serial(serial) };
+        let entered = (0..50).filter(|serial| matches!(run.send(enter(*serial)), Outcome::Entered { .. }));
+        assert_eq!(entered.count(), at_once, "under rules {rules}");
+    }
 }
 
 #[test]
