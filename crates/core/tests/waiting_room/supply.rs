@@ -2,7 +2,7 @@
 
 use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
 use jari_core::command::Body;
-use jari_core::ids::{CampaignId, ClinicId, DeskId, RoomId, Serial, VaccineId};
+use jari_core::ids::{CampaignId, ClinicId, DeskId, PersonId, RoomId, Serial, SlotId, VaccineId};
 use jari_core::time::Date;
 use jari_core::waiting_room::Pace;
 use jari_core::{Outcome, State, Time};
@@ -55,6 +55,42 @@ fn no_more_are_called_than_can_find_a_place() {
     }
     let inside = state.data().rooms[&ROOM].inside.len();
     assert!((20..=25).contains(&inside), "{inside} people look for 20 places");
+}
+
+/// How many look for twenty places, where twelve more are offered to those who stand by, or are out
+/// of use.
+fn looking_beside_offers(offered: bool) -> usize {
+    let mut state = state_under(4);
+    let now = instant("09:00:00");
+    create_campaign(&mut state, now);
+    let slot = |at, capacity| SlotSpec { starts_at: instant(at), vaccine: VaccineId(0), capacity };
+    let slots = vec![slot("10:00:00", 12), slot("20:00:00", 20)];
+    send(&mut state, now, Body::AddSlots { desk: DeskId(0), slots });
+    if offered {
+        for number in 0..12 {
+            let (desk, person) = (DeskId(0), PersonId(1 << 90 | number));
+            let standby = Body::Standby { desk, person, birth: BIRTH, dose: 1, minutes: 5 };
+            assert_eq!(send(&mut state, now, standby).refusal(), None);
+        }
+        let offer = Body::OfferLeftover { slot: SlotId(0), places: 12, offer_ms: 3_600_000 };
+        assert_eq!(send(&mut state, now, offer), Outcome::Offered { offers: 12 });
+    } else {
+        done(&mut state, now, Body::SetWithdrawn { slot: SlotId(0), withdrawn: 12, reason: "why".into() });
+    }
+    open_room(&mut state, now);
+    for second in 1..=30 {
+        for serial in 0..100 {
+            send(&mut state, now.plus_ms(second * 1_000), Body::Enter { room: ROOM, serial: Serial(serial) });
+        }
+    }
+    state.data().rooms[&ROOM].inside.len()
+}
+
+#[test]
+fn places_that_are_offered_are_not_taken_for_places_of_those_inside() {
+    let inside = looking_beside_offers(true);
+    assert!((20..=25).contains(&inside), "{inside} people look for 20 places");
+    assert_eq!(inside, looking_beside_offers(false));
 }
 
 #[test]

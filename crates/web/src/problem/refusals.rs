@@ -43,6 +43,7 @@ pub fn words_of(reason: Reason) -> (StatusCode, &'static str, &'static str) {
         .or_else(|| of_rooms(reason))
         .or_else(|| of_campaigns(reason))
         .or_else(|| of_holds(reason))
+        .or_else(|| of_desks(reason))
         .unwrap_or_else(|| of_bookings(reason))
 }
 
@@ -158,11 +159,6 @@ fn of_rooms(reason: Reason) -> Option<Words> {
         Reason::AlreadyOpen => {
             (CONFLICT, "The room has opened already", "An opening that has passed cannot be moved.")
         }
-        Reason::AgentShareNone => (
-            FORBIDDEN,
-            "Nobody comes in by telephone",
-            "This room has no share of its pace for telephone agents. The operator can give it one.",
-        ),
         Reason::TicketForeign => {
             (FORBIDDEN, "Another person's ticket", "This ticket belongs to another person. Use your own.")
         }
@@ -285,6 +281,39 @@ fn of_holds(reason: Reason) -> Option<Words> {
     })
 }
 
+/// What the clinic's desk and telephone agents cannot do, and who stands by.
+fn of_desks(reason: Reason) -> Option<Words> {
+    Some(match reason {
+        Reason::AgentShareNone => (
+            FORBIDDEN,
+            "Nobody comes in by telephone",
+            "This room has no share of its pace for telephone agents. The operator can give it one.",
+        ),
+        Reason::NoShowTooEarly => (
+            CONFLICT,
+            "They may still come",
+            "The person may still come. The value is the instant from which they are a no-show.",
+        ),
+        Reason::BookingMissed => (
+            GONE,
+            "The visit was missed",
+            "Nobody came for this booking, so its place was given back. The dose can be booked again.",
+        ),
+        Reason::SlotAhead => (
+            CONFLICT,
+            "The slot is later today",
+            "The desk gives this time's places later. The value is the instant from which it does.",
+        ),
+        Reason::TooManyStandbys => (
+            CONFLICT,
+            "Standing by at three clinics",
+            "You stand by at as many clinics as one person may. Step back at one of them first.",
+        ),
+        Reason::StandbyUnknown => (NOT_FOUND, "Not standing by", "You do not stand by at this clinic."),
+        _ => return None,
+    })
+}
+
 /// What a place that was held or booked cannot do any more.
 fn of_bookings(reason: Reason) -> Words {
     match reason {
@@ -310,27 +339,6 @@ fn of_bookings(reason: Reason) -> Words {
             "Another campaign's slot",
             "A booking moves within its campaign only. Your booking is kept.",
         ),
-        Reason::NoShowTooEarly => (
-            CONFLICT,
-            "They may still come",
-            "The person may still come. The value is the instant from which they are a no-show.",
-        ),
-        Reason::BookingMissed => (
-            GONE,
-            "The visit was missed",
-            "Nobody came for this booking, so its place was given back. The dose can be booked again.",
-        ),
-        Reason::SlotAhead => (
-            CONFLICT,
-            "The slot is later today",
-            "The desk gives this time's places later. The value is the instant from which it does.",
-        ),
-        Reason::TooManyStandbys => (
-            CONFLICT,
-            "Standing by at three clinics",
-            "You stand by at as many clinics as one person may. Step back at one of them first.",
-        ),
-        Reason::StandbyUnknown => (NOT_FOUND, "Not standing by", "You do not stand by at this clinic."),
         Reason::ContactUnknown => (NOT_FOUND, "No contact is kept", "No name or number of yours is kept."),
         _ => (CONFLICT, "Refused", "The request was refused. Nothing was changed."),
     }
