@@ -78,7 +78,8 @@ impl Service {
         let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
         let desk = Desk::open(home, &vault);
         let first = vault.first_run().await.map_err(problem)?;
-        let site = Site::new(node.handle(), keys, vault, site_options(config)?);
+        let options = SiteOptions { series_file: Some(home.series()), ..site_options(config)? };
+        let site = Site::new(node.handle(), keys, vault, options);
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; is another service there?", config.listen))?;

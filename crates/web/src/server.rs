@@ -145,7 +145,10 @@ impl Reception {
                 };
                 tokio::spawn(connection.run(self.http.clone(), stream));
             }
-            Err(_) => turn_away(stream, &self.turned_away),
+            Err(_) => {
+                self.front.turned_away();
+                turn_away(stream, &self.turned_away);
+            }
         }
     }
 
@@ -158,6 +161,7 @@ impl Reception {
         };
         let mut everyone = std::pin::pin!(everyone);
         self.closing.call_last();
+        self.front.end_streams();
         if tokio::time::timeout(options.last_call_time, everyone.as_mut()).await.is_ok() {
             return;
         }

@@ -1,6 +1,7 @@
 //! The site: everything that a request may need, in one place, shared by all of them.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +18,9 @@ use crate::health::Health;
 use crate::messages::{MessageOptions, Messages};
 use crate::outbox::Outbox;
 use crate::prefix::{PrefixOptions, Prefixes};
+use crate::series::Series;
 use crate::shed::{Shed, ShedOptions};
+use crate::traffic::Traffic;
 use crate::vault::Vault;
 
 /// Renders the metrics, as Prometheus reads them.
@@ -59,6 +62,8 @@ pub struct SiteOptions {
     pub utc_offset_min: i16,
     /// Shedding of writes.
     pub shed: ShedOptions,
+    /// Where the minutes of the console's plots are kept over a restart; in memory only without.
+    pub series_file: Option<PathBuf>,
     /// How `/metrics` is rendered; it is not there without.
     pub metrics: Option<RenderMetrics>,
 }
@@ -82,6 +87,7 @@ impl Default for SiteOptions {
             country_code: "82".into(),
             utc_offset_min: 540,
             shed: ShedOptions::default(),
+            series_file: None,
             metrics: None,
         }
     }
@@ -152,6 +158,10 @@ pub struct Site {
     pub(crate) password_checks: Semaphore,
     /// What booking felt lately.
     pub(crate) health: Health,
+    /// What people's requests come to.
+    pub(crate) traffic: Traffic,
+    /// What the operator's plots and alarms show.
+    pub series: Series,
     /// Writes in flight, and how many may be.
     pub(crate) shed: Arc<Shed>,
     /// It serves on, but says that it is not ready.
@@ -173,6 +183,8 @@ impl Site {
             counting: Mutex::new(()),
             password_checks: Semaphore::new(2),
             health: Health::default(),
+            traffic: Traffic::default(),
+            series: Series::new(),
             shed: Shed::new(options.shed),
             draining: AtomicBool::new(false),
             node,

@@ -1,4 +1,5 @@
-//! What runs beside the requests: messages to people, and health reports to rooms.
+//! What runs beside the requests: messages to people, health reports to rooms, and the record of
+//! what happens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +8,14 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::site::Site;
-use crate::{effects, health, messages};
+use crate::{effects, health, messages, series};
 
 /// Effects are looked for this often; one look costs a read of two numbers.
 const EFFECTS_EVERY: Duration = Duration::from_millis(200);
 /// Health is reported this often, when there was traffic.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
+/// What happened is recorded this often.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the tasks. Dropping the set ends them.
 #[must_use]
@@ -22,6 +25,7 @@ pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     tasks.spawn(messages::codes::run(Arc::clone(site)));
     tasks.spawn(messages::watch(Arc::clone(site)));
     tasks.spawn(report_health(Arc::clone(site)));
+    tasks.spawn(series::run(Arc::clone(site), every(RECORD_EVERY)));
     tasks
 }
 

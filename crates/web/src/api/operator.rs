@@ -20,13 +20,15 @@ pub(super) mod directory;
 pub(super) mod messages;
 pub(super) mod rooms;
 pub(super) mod rules;
+pub(super) mod series;
 
 pub(super) fn routes(tree: Tree) -> Tree {
     let tree = tree
         .post("/api/v1/operator/sessions", sign_in)
         .delete("/api/v1/operator/sessions", sign_out)
         .put("/api/v1/operator/password", set_password);
-    messages::routes(rules::routes(directory::routes(campaigns::routes(rooms::routes(tree)))))
+    let tree = directory::routes(campaigns::routes(rooms::routes(tree)));
+    series::routes(messages::routes(rules::routes(tree)))
 }
 
 /// A reason, which everyone may read.

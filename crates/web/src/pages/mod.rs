@@ -58,6 +58,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/operator", get(operator::get_overview))
         .route("/operator/sign-in", post(operator::sign_in))
         .route("/operator/sign-out", post(operator::sign_out))
+        .route("/operator/runbook", get(operator::get_runbook))
         .route("/operator/rooms/{room}", get(operator::get_room))
         .route("/operator/rooms/{room}/{deed}", post(operator::do_room))
         .route("/operator/campaigns/{campaign}", get(operator::get_campaign))

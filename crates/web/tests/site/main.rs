@@ -4,6 +4,7 @@
 mod abuse;
 mod booking;
 mod cluster;
+mod console;
 mod harness;
 mod identity;
 mod messages;

@@ -3,7 +3,7 @@
 use crate::harness::{OPENS_AT, TestSite};
 use crate::pages_browser::Browser;
 
-async fn signed_in(site: &TestSite) -> Browser<'_> {
+pub async fn signed_in(site: &TestSite) -> Browser<'_> {
     let hash = site.site.vault.set_password(
         "clerk",
         2,

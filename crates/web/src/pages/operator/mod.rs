@@ -2,7 +2,7 @@
 //!
 //! Whatever many people feel is asked about once more before it is done, and whatever
 //! changes a rule carries a public reason. Start reading at [`get_overview`], then
-//! `subjects` (what is shown) and `deeds` (what is done).
+//! `plots` (whether all is well), `subjects` (what is shown) and `deeds` (what is done).
 
 use axum::extract::Form;
 use axum::response::Response;
@@ -18,9 +18,12 @@ use crate::actions::{campaigns, waiting};
 
 mod deeds;
 mod messages;
+mod plots;
+mod runbook;
 mod subjects;
 
 pub use deeds::{do_campaign, do_room};
+pub use runbook::get_runbook;
 pub use subjects::{get_campaign, get_room};
 
 /// The sign-in form.
@@ -47,6 +50,7 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
     let page = views::Overview {
         f: caller.frame()?,
         now: subjects::now(&caller),
+        console: plots::console(&caller, plots::Scope::ALL),
         rooms: rooms.iter().map(|room| subjects::room(&caller, room)).collect(),
         campaigns: campaigns.iter().map(|campaign| subjects::campaign(&caller, campaign)).collect(),
         messages: messages::shown(&caller.site, &staff),

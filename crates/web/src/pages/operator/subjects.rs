@@ -7,6 +7,7 @@ use jari_core::Time;
 use jari_core::ids::{CampaignId, RoomId};
 use serde::Deserialize;
 
+use super::plots::{self, Scope};
 use crate::actions::campaigns::{self, CampaignState, CampaignView};
 use crate::actions::waiting::{self, RoomDetails, RoomState};
 use crate::pages::caller::{Caller, Failed};
@@ -95,6 +96,7 @@ pub(super) fn room_page(
     Ok(SubjectPage {
         f: caller.frame_at(&here)?,
         now: now(caller),
+        console: plots::console(caller, Scope { room: Some(id), campaign: details.campaign, is_one: true }),
         room: room(caller, &details),
         here,
         public: format!("/rooms/{id}"),
@@ -268,6 +270,7 @@ pub(super) fn campaign_page(
     Ok(SubjectPage {
         f: caller.frame_at(&here)?,
         now: now(caller),
+        console: plots::console(caller, Scope { room: None, campaign: Some(id), is_one: true }),
         room: campaign(caller, &view),
         here,
         public: format!("/book/{id}"),
