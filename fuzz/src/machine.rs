@@ -147,6 +147,7 @@ fn world() -> Vec<Body> {
         windows: vec![window],
         hold_ms: 60_000,
         utc_offset_min: 540,
+        reminder_ms: 0,
     };
     let clinic = ClinicConfig {
         name: "clinic".into(),

@@ -1,5 +1,6 @@
 // After the opening: the line, a pause, a lost network, the turn, the booking, fairness.
 import { Person } from "./people.mjs";
+import { calendarOf, checkProofs, checkStruckOut } from "./proofs.mjs";
 import { get } from "./stage.mjs";
 
 // The draw put her among the first: she would be called before her line was looked at.
@@ -72,13 +73,27 @@ export async function book(stage, her) {
   await surveyor.survey(page, "choose-region");
   await her.press("ul.list a");
   await surveyor.survey(page, "choose-district");
+  await her.press("a[href*='all=true']");
+  await surveyor.survey(page, "choose-all");
+  await earliestFirst(surveyor, page, "choose-all");
+  await her.press("p > a.tap");
   await her.press("ul.list a");
   await surveyor.survey(page, "choose-clinic");
+  await earliestFirst(surveyor, page, "choose-clinic");
   await her.press("ul.list a");
   await surveyor.survey(page, "choose-time");
   await her.press("button[name=slot]");
   await surveyor.survey(page, "hold");
+  // It is written by the page's script, which may not have run yet.
+  await page.locator("[data-until]:not(:empty)").waitFor();
   surveyor.expect("hold", /^([1-4]분 )?\d+초$/.test(await page.textContent("[data-until]")), "the hold's clock is not shown");
+}
+
+// The first list of clinics: those with the earliest free place first, full ones last.
+async function earliestFirst(surveyor, page, name) {
+  const rows = await page.locator("ul.list").first().locator("li").evaluateAll((all) => all.map((row) => row.querySelector("time")?.dateTime ?? "9"));
+  const sorted = rows.every((row, at) => at === 0 || rows[at - 1] <= row);
+  surveyor.expect(name, rows.length > 0 && rows[0] !== "9" && sorted, `not in order: ${rows.join(" ")}`);
 }
 
 export async function confirmAndCancel(stage, her) {
@@ -86,7 +101,13 @@ export async function confirmAndCancel(stage, her) {
   const { page } = her;
   await her.press("form[action$='/confirm'] button");
   await surveyor.survey(page, "booked");
+  const event = await checkProofs(surveyor, page, her.base);
+  const { href } = await calendarOf(page);
   await onPaper(surveyor, page);
+  const stranger = await Person.arrive(stage, { name: "stranger" });
+  const answer = await stranger.open(href);
+  surveyor.expect("calendar", !answer.headers()["content-type"].startsWith("text/calendar"), "a stranger gets it");
+  await stranger.context.close();
   await page.goBack();
   await page.waitForLoadState();
   surveyor.expect("back", !(await page.locator("form[action$='/confirm']").isVisible()), "going back offers a hold that is over");
@@ -99,6 +120,7 @@ export async function confirmAndCancel(stage, her) {
   await surveyor.survey(page, "cancel");
   await her.press("form[action$='/cancel'] button");
   await surveyor.survey(page, "cancelled");
+  await checkStruckOut(surveyor, page, event);
 }
 
 async function onPaper(surveyor, page) {
@@ -107,10 +129,10 @@ async function onPaper(surveyor, page) {
   await surveyor.look(page, "booked-paper");
   const shown = await page.evaluate(() => {
     const seen = (selector) => [...document.querySelectorAll(selector)].some((e) => e.getClientRects().length);
-    return { pressed: seen("nav,.b,button"), code: seen(".key"), ink: getComputedStyle(document.body).color };
+    return { pressed: seen("nav,.b,button"), code: seen(".key") && seen(".qr"), ink: getComputedStyle(document.body).color };
   });
   surveyor.expect("paper", !shown.pressed, "what can be pressed is printed");
-  surveyor.expect("paper", shown.code, "the booking's code is not printed");
+  surveyor.expect("paper", shown.code, "the booking's code is not printed, or not its picture");
   surveyor.expect("paper", shown.ink === "rgb(0, 0, 0)", `the ink is ${shown.ink}`);
   await page.emulateMedia({ media: "screen", colorScheme: "light" });
 }

@@ -46,6 +46,7 @@ export async function waitForTheOpening(stage, her) {
   await surveyor.survey(her.page, "home-number");
   await her.press("a.b[href='/rooms/1']");
   surveyor.expect("lobby", (await her.number()) === number, "closing the page lost the number");
+  await tooEarly(stage, her);
   // A second code to one telephone is sent only after a while.
   await lookAround(stage);
   const tablet = await Person.arrive(stage, { name: "her tablet", telephone: her.telephone, language: "en", width: 1280 });
@@ -54,6 +55,19 @@ export async function waitForTheOpening(stage, her) {
   await her.page.reload();
   surveyor.expect("another device", (await her.number()) === number, "the first device lost the number");
   return tablet;
+}
+
+// Whoever looks at clinics before their day is told when it is, and may look on.
+async function tooEarly(stage, her) {
+  const { surveyor } = stage;
+  await stage.bookingFrom(Date.now() + 3 * 86_400_000, [2, 7]);
+  await her.open("/book/1");
+  const said = await her.page.textContent(".note.warn");
+  surveyor.expect("choose-too-early", /20\d\d년 .*KST부터 예약할 수 있습니다/.test(said), `it says ${said}`);
+  surveyor.expect("choose-too-early", said.includes("2, 7") && said.includes("내 끝자리는 7"), `it says ${said}`);
+  await surveyor.survey(her.page, "choose-too-early");
+  await stage.bookingFrom(Date.now() - 60_000, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await her.open("/rooms/1");
 }
 
 async function clockOfTheService(stage, her) {

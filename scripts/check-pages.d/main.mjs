@@ -11,10 +11,15 @@ const SLOW = { entries_per_minute_max: 2, passes_max: 1000, pass_ttl_ms: 600_000
 const QUICK = { ...SLOW, entries_per_minute_max: 6_000 };
 const OPENS_AFTER_MS = 9_000;
 const DRAWS_MAX = 4;
+const DAY_MS = 86_400_000;
 
 async function walk(stage, call) {
   const room = (path, body) => call(`/rooms/1/${path}`, body);
   stage.hurry = () => room("pace", { pace: QUICK, reason: "모두 들어갈 수 있습니다" });
+  stage.bookingFrom = (opens_at_ms, digits) => {
+    const window = { opens_at_ms, closes_at_ms: opens_at_ms + 30 * DAY_MS, digits, share_ppm: 1_000_000 };
+    return call("/campaigns/1/windows", { windows: { each: [window] }, reason: "생일 끝자리로 나눕니다" });
+  };
   // The opening comes when the walk is ready for it.
   await room("schedule", { opens_at_ms: Date.now() + 900_000, reason: "준비 중입니다" });
   await room("pace", { pace: SLOW, reason: "천천히 엽니다" });

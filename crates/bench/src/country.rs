@@ -125,6 +125,7 @@ fn campaign(at: Time) -> CampaignConfig {
         windows: vec![window],
         hold_ms: 300_000,
         utc_offset_min: 540,
+        reminder_ms: 0,
     }
 }
 

@@ -86,6 +86,7 @@ fn campaign(now: Time) -> CampaignConfig {
         }],
         hold_ms: 5 * 60 * 1000,
         utc_offset_min: UTC_OFFSET_MIN,
+        reminder_ms: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use jari_core::rules::RULES_FIRST;
+use jari_core::rules::{RULES_FIRST, RULES_NEWEST};
 use jari_core::time::Date;
 use jari_core::{Body, Time};
 use jari_drill::live::service::{Service, ServiceOptions};
@@ -66,9 +66,9 @@ fn an_operator_sees_which_rules_count_and_makes_the_next_ones_count_for_good() {
     let show = [Path::new("rules"), Path::new("show"), Path::new("--config"), &client];
     let (status, said) = says(&show);
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("rules that count    1") && said.contains("knows     up to 2"), "{said}");
+    assert!(said.contains("rules that count    1") && said.contains("knows     up to 3"), "{said}");
     let (status, said) = says(&[Path::new("health"), Path::new("--config"), &client]);
-    assert!(status == Some(0) && said.contains("\"rules\":{\"counts\":1,\"knows\":2}"), "{said}");
+    assert!(status == Some(0) && said.contains("\"rules\":{\"counts\":1,\"knows\":3}"), "{said}");
 
     let secret = dir.path().join("password");
     fs::write(&secret, "not the password\n").unwrap();
@@ -83,8 +83,10 @@ fn an_operator_sees_which_rules_count_and_makes_the_next_ones_count_for_good() {
     let (status, said) = says(&upgrade);
     assert!(status == Some(2) && said.contains("sign_in_wrong"), "{said}");
     fs::write(&secret, format!("{}\n", service.password)).unwrap();
-    let (status, said) = says(&upgrade);
-    assert!(status == Some(0) && said.contains("rules 2 count"), "{said}");
+    for version in RULES_FIRST + 1..=RULES_NEWEST {
+        let (status, said) = says(&upgrade);
+        assert!(status == Some(0) && said.contains(&format!("rules {version} count")), "{said}");
+    }
     let (status, said) = says(&upgrade);
     assert!(status == Some(1) && said.contains("knows none newer"), "{said}");
 
@@ -92,10 +94,10 @@ fn an_operator_sees_which_rules_count_and_makes_the_next_ones_count_for_good() {
     service.restart().unwrap();
     let client = listening(dir.path(), &service);
     let (_, said) = says(&[Path::new("rules"), Path::new("show"), Path::new("--config"), &client]);
-    assert!(said.contains("rules that count    2"), "{said}");
+    assert!(said.contains("rules that count    3"), "{said}");
     service.kill().unwrap();
     let (status, said) = says(&[Path::new("journal"), Path::new("verify"), &data]);
-    assert!(status == Some(0) && said.contains("rules         2 (this build knows 2)"), "{said}");
+    assert!(status == Some(0) && said.contains("rules         3 (this build knows 3)"), "{said}");
     let (status, said) = says(&[Path::new("rules"), Path::new("show"), Path::new("--config"), &client]);
     assert_eq!(status, Some(2), "nobody answers: {said}");
 }
@@ -108,10 +110,10 @@ fn a_new_service_begins_with_the_newest_rules() {
     let client = listening(dir.path(), &service);
     let show = [Path::new("rules"), Path::new("show"), Path::new("--config"), &client];
     // It listens a moment before the first record is written.
-    let begun = (0..200).any(|_| says(&show).1.contains("rules that count    2"));
+    let begun = (0..200).any(|_| says(&show).1.contains("rules that count    3"));
     assert!(begun, "{:?}", says(&show));
     service.kill().unwrap();
     let (status, verify) = says(&[Path::new("journal"), Path::new("verify"), &data]);
     assert_eq!(status, Some(0), "{verify}");
-    assert!(verify.contains("rules         2 (this build knows 2)"), "{verify}");
+    assert!(verify.contains("rules         3 (this build knows 3)"), "{verify}");
 }

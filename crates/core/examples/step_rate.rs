@@ -148,6 +148,7 @@ fn campaign() -> CampaignConfig {
         windows: (0..10).map(window).collect(),
         hold_ms: 10_000,
         utc_offset_min: 540,
+        reminder_ms: 0,
     }
 }
 

@@ -3,14 +3,15 @@
 //!
 //! It covers every answer given since rules version 2 began to count (kind, numbers and
 //! instants, folded into one running number), and the present totals: what campaigns and
-//! rooms count, how many there are of everything, the effects that wait, the lease, the
-//! time. It does not cover texts, contacts or what became of each single booking before
+//! rooms count, how many there are of everything, the effects that wait, the lease, how
+//! far reminders have come, the time. It does not cover texts, contacts or what became of each single booking before
 //! version 2; a snapshot's state hash covers everything, and `jari journal verify` prints it.
 //!
 //! It must never depend on anything but the state, nor take time in proportion to bookings.
 
 use crate::booking::Supply;
 use crate::outcome::Outcome;
+use crate::rules::RULES_REMINDERS;
 use crate::state::Data;
 use crate::waiting_room::Room;
 
@@ -25,6 +26,9 @@ pub fn digest(data: &Data) -> u64 {
     sum.add(&[data.clinics.end(), data.desks.end(), data.slots.end(), data.bookings.end()]);
     sum.add(&[data.contacts.end(), data.recent.end(), data.effects.first(), data.effects.end()]);
     sum.add(&[data.events.end()]);
+    if data.rules >= RULES_REMINDERS {
+        sum.add(&[data.reminded.due.0, u64::from(data.reminded.below.0)]);
+    }
     for (id, campaign) in &data.campaigns {
         sum.add(&[u64::from(id.0), campaign.confirmed, campaign.lapsed, u64::from(campaign.closed)]);
         campaign.by_vaccine.iter().for_each(|supply| sum.add_supply(supply));

@@ -17,6 +17,8 @@ pub enum EffectKind {
     BookingCancelled = 2,
     /// A booking moved to another slot.
     BookingRescheduled = 3,
+    /// The appointment is near; only under rules 3 and later.
+    Reminder = 4,
 }
 
 /// One message to send. Its number is its place in [`crate::Data::effects`].

@@ -8,11 +8,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::booking::{Booking, BookingState, Campaign, Supply};
+use crate::booking::{Booking, BookingState, Campaign, Reminded, Supply};
 use crate::chunked::Chunked;
 use crate::ids::{RoomId, Serial};
 use crate::limits;
-use crate::rules::{RULES_FIRST, RULES_LEASES, RULES_NEWEST};
+use crate::rules::{RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS};
 use crate::state::{Data, Index};
 use crate::waiting_room::{Draw, Mark, Phase, Room, draw};
 
@@ -34,6 +34,7 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (14, "a command id is remembered once"),
     (15, "a lease ends within its length from now"),
     (16, "the rules are a version that this build knows, and version 1 has no lease and counts no answers"),
+    (17, "before rules 3 no campaign has reminders, and none was pushed; none is pushed before it is due"),
     (20, "a room calls no position that was not issued"),
     (21, "a room has no more passes active than the limit"),
     (22, "a lobby holds no more tickets than were issued"),
@@ -130,6 +131,11 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
     let known = (RULES_FIRST..=RULES_NEWEST).contains(&data.rules);
     let plain = data.rules >= RULES_LEASES || (data.lease.is_none() && data.answers == 0);
     ensure(known && plain, 16, data.rules)?;
+    let may_remind = data.rules >= RULES_REMINDERS;
+    let unmarked = data.reminded == Reminded::default();
+    ensure((may_remind || unmarked) && data.reminded.due <= data.time, 17, data.reminded.due.0)?;
+    let silent = |campaign: &Campaign| campaign.config.reminder_ms == 0;
+    ensure(may_remind || data.campaigns.values().all(silent), 17, 0_u64)?;
     // These are named by their numbers for good, so their fronts are never dropped.
     let firsts = [
         data.clinics.first(),
@@ -146,7 +152,8 @@ fn check_settings(id: u32, campaign: &Campaign) -> Result<(), Violation> {
     let fits = (1..=limits::VACCINES_PER_CAMPAIGN_MAX).contains(&config.vaccines.len())
         && config.windows.len() <= limits::WINDOWS_PER_CAMPAIGN_MAX
         && (limits::HOLD_MS_MIN..=limits::HOLD_MS_MAX).contains(&config.hold_ms)
-        && (1..=limits::DOSES_MAX).contains(&config.rules.doses);
+        && (1..=limits::DOSES_MAX).contains(&config.rules.doses)
+        && limits::is_reminder(config.reminder_ms);
     ensure(fits, 10, id)?;
     ensure(campaign.by_vaccine.len() == config.vaccines.len(), 4, id)
 }

@@ -33,6 +33,13 @@ pub const DOSES_MAX: u8 = 8;
 pub const HOLD_MS_MIN: u32 = 10_000;
 /// See [`HOLD_MS_MIN`].
 pub const HOLD_MS_MAX: u32 = 60 * 60 * 1000;
+/// How long before an appointment people are reminded of it, if they are at all: not while
+/// they are on their way, and not before they could forget it.
+pub const REMINDER_MS_MIN: u32 = 10 * 60 * 1000;
+/// See [`REMINDER_MS_MIN`].
+pub const REMINDER_MS_MAX: u32 = 14 * 24 * 60 * 60 * 1000;
+/// Reminders that one passing of time looks at: a few milliseconds of work at the most.
+pub const REMINDERS_PER_STEP_MAX: usize = 4_096;
 /// Clinics.
 pub const CLINICS_MAX: u64 = 200_000;
 /// Slots of all campaigns.
@@ -60,3 +67,9 @@ pub const LEASE_MS: u64 = 6_000;
 pub const LEASE_MARGIN_MS: u64 = 2_000;
 /// Public events kept (pauses, quota changes and the like).
 pub const EVENTS_MAX: u64 = 10_000;
+
+/// Whether people may be reminded so long before an appointment; 0 is never.
+#[must_use]
+pub fn is_reminder(reminder_ms: u32) -> bool {
+    reminder_ms == 0 || (REMINDER_MS_MIN..=REMINDER_MS_MAX).contains(&reminder_ms)
+}

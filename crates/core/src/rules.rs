@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 1 | everything before there were versions |
 //! | 2 | [`Body::TakeLease`]: effects are performed by one node at a time; [`Body::Checkpoint`]: nodes compare their states |
+//! | 3 | the last places are called for by what the latest calls came to; campaigns may have reminders |
 //!
 //! A state begins with version 1, whichever build makes it, and a journaled
 //! [`Body::Upgrade`] makes the next version count from the next command on. So a journal
@@ -20,15 +21,20 @@ use crate::state::{Data, EventKind, State};
 pub const RULES_FIRST: u32 = 1;
 /// The version that brought leases and checkpoints.
 pub const RULES_LEASES: u32 = 2;
+/// The version that brought a sharper eye for silence where the last places are called for.
+pub const RULES_LAST_PLACES: u32 = 3;
+/// The version that brought reminders.
+pub const RULES_REMINDERS: u32 = 3;
 /// The newest version of the rules that this build knows.
-pub const RULES_NEWEST: u32 = 2;
+pub const RULES_NEWEST: u32 = 3;
 
 impl Body {
     /// The first version of the rules under which this may be written into a journal. A
     /// build that knows no such version could not read the record.
     #[must_use]
-    pub const fn rules_min(&self) -> u32 {
+    pub fn rules_min(&self) -> u32 {
         match self {
+            Body::CreateCampaign { config, .. } if config.reminder_ms != 0 => RULES_REMINDERS,
             Body::TakeLease { .. } | Body::Checkpoint { .. } => RULES_LEASES,
             _ => RULES_FIRST,
         }

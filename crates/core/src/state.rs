@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use crate::booking::{self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Slot};
+use crate::booking::{
+    self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot,
+};
 use crate::checkpoint;
 use crate::chunked::Chunked;
 use crate::command::{Body, Command};
@@ -55,6 +57,8 @@ pub struct Data {
     pub lease: Option<Lease>,
     /// All answers since rules 2 began to count, as one number; see [`crate::checkpoint`].
     pub answers: u64,
+    /// How far reminders have come; at the beginning of all under rules 1 and 2.
+    pub reminded: Reminded,
 }
 
 /// A person's sealed contact.
@@ -79,6 +83,8 @@ pub struct Index {
     pub(crate) recent: RecentIndex,
     /// Holds by when they lapse.
     pub(crate) lapses: Lapses,
+    /// Bookings that wait for their reminder.
+    pub(crate) reminders: Reminders,
     /// The desk of a campaign at a clinic.
     pub(crate) desks: BTreeMap<(CampaignId, u32), u32>,
 }
@@ -115,6 +121,7 @@ impl State {
             events: Chunked::default(),
             lease: None,
             answers: 0,
+            reminded: Reminded::default(),
         };
         State { data, index: Index::default() }
     }
@@ -156,10 +163,11 @@ impl State {
             events: data.events.freeze(),
             lease: data.lease,
             answers: data.answers,
+            reminded: data.reminded,
         }
     }
 
-    /// Lets time pass: holds lapse, passes end, rooms open and call. Earlier instants
+    /// Lets time pass: holds lapse, reminders fall due, passes end, rooms open and call. Earlier instants
     /// change nothing.
     pub fn advance(&mut self, at: Time) {
         if at <= self.data.time {
@@ -167,10 +175,10 @@ impl State {
         }
         self.data.time = at;
         booking::advance(&mut self.data, &mut self.index, at);
-        let mut events = Vec::new();
+        let (mut events, rules) = (Vec::new(), self.data.rules);
         for (id, room) in &mut self.data.rooms {
             let campaign = room.config.campaign.and_then(|id| self.data.campaigns.get(&id));
-            let places = campaign.map(|campaign| Places::of(campaign, at));
+            let places = campaign.map(|campaign| Places::of(campaign, rules, at));
             events.extend(waiting_room::advance(room, places, at).map(|event| (*id, event)));
         }
         for (id, (kind, value)) in events {
@@ -201,10 +209,10 @@ impl State {
         id.0 != 0 && self.index.recent.find(&self.data.recent, id).is_some()
     }
 
-    /// Bytes that finding bookings by person takes.
+    /// Bytes that finding bookings by person takes, and by what time does to them.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
-        self.index.newest_booking.bytes() + self.index.lapses.bytes()
+        self.index.newest_booking.bytes() + self.index.lapses.bytes() + self.index.reminders.bytes()
     }
 
     /// A person's sealed contact, if one is kept.
@@ -224,6 +232,7 @@ impl Default for Index {
             contacts: Shards::new(10),
             recent: RecentIndex::default(),
             lapses: Lapses::default(),
+            reminders: Reminders::default(),
             desks: BTreeMap::new(),
         }
     }
@@ -240,6 +249,7 @@ impl Index {
         let recent = RecentIndex::of(&data.recent).map_err(|number| violation(14, number))?;
         let mut index = Index { recent, ..Index::default() };
         index.find_bookings(data)?;
+        index.find_reminders(data);
         index.find_contacts(data)?;
         for (id, room) in &data.rooms {
             if room.config.identity_bound {

@@ -73,6 +73,7 @@ fn campaign() -> CampaignConfig {
         windows: vec![open],
         hold_ms: 60_000,
         utc_offset_min: 0,
+        reminder_ms: 0,
     }
 }
 
@@ -123,6 +124,10 @@ fn slot_supply(data: &mut Data) -> &mut Supply {
 
 /// Damage by the invariant that finds it first.
 fn damages() -> Vec<(u8, Damage)> {
+    [damages_of_bookings(), damages_of_rooms()].concat()
+}
+
+fn damages_of_bookings() -> Vec<(u8, Damage)> {
     vec![
         (1, |data| slot_supply(data).withdrawn = 2),
         (1, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().supply.capacity = 1),
@@ -167,6 +172,17 @@ fn damages() -> Vec<(u8, Damage)> {
         (16, |data| data.rules = RULES_NEWEST + 1),
         (16, |data| data.answers = 1),
         (16, |data| data.lease = Some(Lease { node: 1, life: 1, until: data.time })),
+        (17, |data| data.reminded.below = BookingId(1)),
+        (17, |data| {
+            data.rules = 3;
+            data.reminded.due = data.time.plus_ms(1);
+        }),
+        (17, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().config.reminder_ms = 600_000),
+    ]
+}
+
+fn damages_of_rooms() -> Vec<(u8, Damage)> {
+    vec![
         (20, |data| data.rooms.get_mut(&ROOM).unwrap().called = 2),
         (21, |data| {
             let inside = &mut data.rooms.get_mut(&ROOM).unwrap().inside;
@@ -238,7 +254,7 @@ fn the_light_check_sees_what_totals_can_tell() {
         }
     }
     seen.dedup();
-    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 20, 21, 22, 23, 24]);
+    assert_eq!(seen, [1, 3, 4, 10, 11, 15, 16, 17, 20, 21, 22, 23, 24]);
 }
 
 #[test]

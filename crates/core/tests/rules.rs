@@ -61,7 +61,9 @@ fn a_version_that_is_not_known_is_found_before_it_is_applied() {
     let again = Command { id: CommandId(7), body: Body::Upgrade { rules: 2 } };
     assert_eq!(newer_needed(&state, &again, 1), None);
     assert_eq!(step(&mut state, &again, Time(AT)), Outcome::refused(Reason::IdReused));
-    step(&mut state, &upgrade(8, 2), Time(AT));
+    for rules in RULES_FIRST + 1..=RULES_NEWEST {
+        assert_eq!(step(&mut state, &upgrade(8 + u128::from(rules), rules), Time(AT)), Outcome::Done);
+    }
     assert_eq!(newer_needed(&state, &upgrade(0, RULES_NEWEST + 1), RULES_NEWEST), Some(RULES_NEWEST + 1));
 }
 
@@ -143,6 +145,7 @@ fn campaign() -> Campaign {
         windows: Vec::new(),
         hold_ms: 60_000,
         utc_offset_min: 0,
+        reminder_ms: 0,
     };
     let by_vaccine = vec![Supply::default()];
     Campaign {

@@ -49,6 +49,8 @@ fn main() -> anyhow::Result<()> {
         show(&format!("{visits} at any time"), outcome);
     }
     show("overload", &overload.over);
+    let first_ms = overload.over.served_in_run_in.value_at_quantile(0.99) as f64 / 1000.0;
+    println!("p99 of the first second {first_ms:.1} ms");
     println!("by second {:?}", overload.over.booked_by_second);
     let (ratio, times, (over_ms, full_ms)) = (overload.ratio(), overload.offered_times(), overload.p99_ms());
     let full = overload.fullest().0;

@@ -281,6 +281,7 @@ impl Scenario {
             windows: self.windows(),
             hold_ms: 5 * MINUTE_MS as u32,
             utc_offset_min: UTC_OFFSET_MIN,
+            reminder_ms: 0,
         }
     }
 

@@ -82,6 +82,7 @@ fn load(target: SocketAddr, offer: Offer, duration_ms: u64) -> Load {
     Load {
         target,
         offer,
+        run_in: Duration::ZERO,
         duration: Duration::from_millis(duration_ms),
         connections: 64,
         patience: LONG,
@@ -102,7 +103,7 @@ const BUSY: &str = "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 2\r\n
 #[test]
 fn a_visit_has_a_connection_of_its_own_and_gives_its_place_back() {
     let (target, seen) = server(HELD, OK);
-    let (outcome, left) = load::run(&load(target, Offer::Closed { visits: 4 }, 150), visitors(6)).unwrap();
+    let (outcome, left) = load::run(&load(target, Offer::Closed { visits: 4 }, 150), visitors(60)).unwrap();
     assert!(outcome.booked > 4, "{outcome:?}");
     assert_eq!(outcome.served.len(), 25 * outcome.offered);
     assert_eq!(outcome.answers["ok"], 26 * outcome.offered);
@@ -111,7 +112,25 @@ fn a_visit_has_a_connection_of_its_own_and_gives_its_place_back() {
         assert_eq!(u64::from(count.load(Ordering::SeqCst)), outcome.offered);
     }
     assert_eq!(u64::from(seen.looks.load(Ordering::SeqCst)), 23 * outcome.offered);
-    assert_eq!(left.len(), 6, "everyone can come again");
+    assert_eq!(left.len(), 60, "everyone can come again");
+}
+
+#[test]
+fn what_comes_before_the_run_in_is_over_is_told_apart_and_a_load_can_be_added_to_another() {
+    let (target, seen) = server(HELD, OK);
+    let run_in = Duration::from_millis(100);
+    let load = Load { run_in, ..load(target, Offer::Closed { visits: 4 }, 150) };
+    let (mut outcome, _) = load::run(&load, visitors(60)).unwrap();
+    let visits = |count: &AtomicU32| u64::from(count.load(Ordering::SeqCst));
+    assert!(!outcome.served.is_empty() && outcome.offered < visits(&seen.connections), "{outcome:?}");
+    assert_eq!(outcome.served.len() + outcome.served_in_run_in.len(), 25 * visits(&seen.connections));
+    assert!((outcome.lasted_s - 0.15).abs() < 1e-9);
+    let (again, _) = load::run(&load, visitors(60)).unwrap();
+    let booked = outcome.booked + again.booked;
+    outcome.add(again);
+    assert_eq!((outcome.booked, outcome.booked_by_second.iter().sum()), (booked, booked));
+    assert_eq!(outcome.served.len() + outcome.served_in_run_in.len(), 25 * visits(&seen.connections));
+    assert!((outcome.lasted_s - 0.3).abs() < 1e-9);
 }
 
 #[test]

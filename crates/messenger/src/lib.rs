@@ -11,6 +11,7 @@
 //! Start reading at [`Messenger`], then [`Course`]; the formats are in `docs/messages.md`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 mod course;
@@ -107,6 +108,11 @@ pub enum SettingError {
     /// The pattern has no place for the number.
     #[error("{0:?} does not hold {{telephone}}, where the number goes")]
     Pattern(String),
+}
+
+/// Whether a host, a name or an address without brackets, is this machine: nothing travels then.
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// One way to a receiver.

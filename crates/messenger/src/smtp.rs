@@ -13,7 +13,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use zeroize::Zeroizing;
 
-use crate::{Blame, Fault, Letter, SettingError};
+use crate::{Blame, Fault, Letter, SettingError, is_here};
 
 /// Where the number goes in the pattern of receivers.
 const TELEPHONE: &str = "{telephone}";
@@ -77,9 +77,7 @@ impl Smtp {
         }
         address_of(&options.to, "01012345678").ok_or_else(|| SettingError::Address(options.to.clone()))?;
         let server = options.server.as_str();
-        let is_here = server == "localhost"
-            || server.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        if options.tls == SmtpTls::None && !options.clear_trusted && !is_here {
+        if options.tls == SmtpTls::None && !options.clear_trusted && !is_here(server) {
             let clear = "use tls, or say clear_trusted = true and answer for the network";
             return Err(SettingError::Clear("SMTP without TLS", clear));
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::{Blame, Fault, Letter, SettingError, tls};
+use crate::{Blame, Fault, Letter, SettingError, is_here, tls};
 
 /// A shorter secret could be guessed.
 pub const SECRET_BYTES_MIN: usize = 16;
@@ -77,7 +77,7 @@ impl Webhook {
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => {}
             Some(scheme) if *scheme == Scheme::HTTP => {
-                if !options.clear_trusted && !is_here(host) {
+                if !options.clear_trusted && !is_here(host.trim_start_matches('[').trim_end_matches(']')) {
                     let clear = "use https, or say clear_trusted = true and answer for the network";
                     return Err(SettingError::Clear("plain HTTP", clear));
                 }
@@ -151,12 +151,6 @@ fn keys_of(secrets: &str) -> Result<Vec<hmac::Key>, SettingError> {
         return Err(SettingError::Secret);
     }
     Ok(lines.iter().map(|line| hmac::Key::new(hmac::HMAC_SHA256, line.as_bytes())).collect())
-}
-
-/// Whether a host is this machine: nothing travels then.
-fn is_here(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 /// What a status means for the letter.

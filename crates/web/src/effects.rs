@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jari_core::effect::Effect;
+use jari_core::effect::{Effect, EffectKind};
 use jari_core::ids::{BookingId, CommandId};
 use jari_core::{Body, Command, Outcome, Reason, Time, limits};
 use jari_messenger::{Fault, Letter, Next};
@@ -18,7 +18,7 @@ use jari_node::Duty;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::actions::booking::{BookingView, view};
+use crate::actions::booking::{BookingStatus, BookingView, view};
 use crate::actions::{identity, submit_plain};
 use crate::messages::ledger::Waiting;
 use crate::messages::{last_two, purpose_of, render};
@@ -92,7 +92,7 @@ impl Round<'_> {
     async fn run(&mut self) -> Result<(), Problem> {
         let mut begun = 0;
         while self.is_on_duty().await? {
-            begun += self.begin(BATCH - begun.min(BATCH)).await;
+            begun += self.begin(BATCH.saturating_sub(begun)).await;
             if !self.flights.is_empty() {
                 // A look for more, and for the end of the lease, comes in between.
                 let left = Duration::from_millis(self.until.since_ms(self.site.node.now()));
@@ -171,22 +171,25 @@ impl Round<'_> {
     async fn begin(&mut self, at_most: u64) -> u64 {
         let site = self.site;
         let has_messenger = site.messages.messenger.is_some();
-        let now = Instant::now();
         let edges = site.messages.ledger().edges();
         let waiting = site.node.read(|state| Waiting::beyond(edges, &state.data().effects));
-        site.messages.ledger().take_up(waiting, now);
+        site.messages.ledger().take_up(waiting, Instant::now());
         let mut begun = 0;
         while begun < at_most && self.unready.is_none() && site.node.now() < self.until {
             if has_messenger && self.flights.len() >= site.messages.options.in_flight_max {
                 break;
             }
-            let Some((number, effect, carrier)) = site.messages.ledger().begin(now) else { break };
+            // The next message of the same booking is due since the one before it was performed.
+            let next = site.messages.ledger().begin(Instant::now());
+            let Some((number, effect, carrier)) = next else { break };
             begun += 1;
             if has_messenger {
                 self.flights.spawn(carry(Arc::clone(site), number, effect, carrier));
             } else {
                 let landed = carry(Arc::clone(site), number, effect, carrier).await;
                 self.settle(landed);
+                // A batch at once would keep everybody else waiting.
+                tokio::task::yield_now().await;
             }
         }
         // What is under way ends the call by itself; what was performed at once must not go on for ever.
@@ -260,6 +263,11 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
     let Some(booking) = find(site, effect.booking) else {
         return Became::Nobody;
     };
+    // What became of it since the reminder was pushed was told in a message of its own.
+    let is_reminder = effect.kind == EffectKind::Reminder;
+    if is_reminder && !is_ahead(&booking, site.node.now()) {
+        return Became::Nobody;
+    }
     let purpose = purpose_of(effect.kind);
     let text = render::booking(effect.kind, &booking, contact.language);
     let to = contact.telephone;
@@ -271,7 +279,8 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
             language: contact.language.tag(),
             subject: render::subject(contact.language),
             text: text.clone(),
-            expires_at_ms: None,
+            // Nobody is to be reminded of what has begun.
+            expires_at_ms: is_reminder.then_some(booking.slot.starts_at_ms),
         };
         if let Err(fault) = messenger.carry(carrier, &letter, site.node.now().0).await {
             return Became::Failed(fault, last_two(&to));
@@ -289,6 +298,11 @@ fn find(site: &Site, id: BookingId) -> Option<BookingView> {
         let booking = state.data().bookings.get(u64::from(id.0))?;
         view(site, state.data(), id, booking)
     })
+}
+
+/// Whether the appointment is still to come.
+fn is_ahead(booking: &BookingView, now: Time) -> bool {
+    booking.status == BookingStatus::Booked && booking.slot.starts_at_ms > now.0
 }
 
 /// `YYYY-MM-DD HH:MM` by the place's clock.

@@ -22,6 +22,8 @@ pub enum Purpose {
     Cancelled,
     /// A booking was moved.
     Moved,
+    /// An appointment is near.
+    Reminder,
 }
 
 impl Purpose {
@@ -33,6 +35,7 @@ impl Purpose {
             Purpose::Booked => "booked",
             Purpose::Cancelled => "cancelled",
             Purpose::Moved => "moved",
+            Purpose::Reminder => "reminder",
         }
     }
 }

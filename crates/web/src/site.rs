@@ -11,6 +11,7 @@ use jari_node::{Handle, SeedSource};
 use jari_wire::KeyRing;
 use tokio::sync::Semaphore;
 
+use crate::actions::earliest::Orders;
 use crate::actions::partner::PartnerCredential;
 use crate::actions::places::Counts;
 use crate::codes::Codes;
@@ -154,6 +155,8 @@ pub struct Site {
     pub(crate) counts: ArcSwap<Counts>,
     /// Held by the one request that works them out anew.
     pub(crate) counting: Mutex<()>,
+    /// Clinics by region, those with the earliest free place first.
+    pub(crate) orders: Orders,
     /// Passwords that are checked at once: each takes 19 MB and a core.
     pub(crate) password_checks: Semaphore,
     /// What booking felt lately.
@@ -181,6 +184,7 @@ impl Site {
             codes: Codes::new(options.codes_max),
             counts: ArcSwap::from_pointee(Counts::default()),
             counting: Mutex::new(()),
+            orders: Orders::default(),
             password_checks: Semaphore::new(2),
             health: Health::default(),
             traffic: Traffic::default(),

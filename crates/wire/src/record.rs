@@ -19,7 +19,7 @@
 //! | 1-4 | `Upgrade` `AckEffects` `TakeLease` `Checkpoint` |
 //! | 10-18 | `CreateRoom` `ScheduleRoom` `DrawRoom` `PauseRoom` `ResumeRoom` `CloseRoom` `SetPace` `ReportHealth` `SetNotices` |
 //! | 20-23 | `Join` `JoinAs` `Enter` `Leave` |
-//! | 30-36 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign` |
+//! | 30-37 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign`, `CreateCampaign` with reminders |
 //! | 40-45 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` |
 //! | 50-55 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` |
 //!
@@ -30,6 +30,7 @@
 //! away a command that [`decode`] would not accept, for a record is read by every node,
 //! at every restart, forever.
 
+use jari_core::booking::CampaignConfig;
 use jari_core::ids::CommandId;
 use jari_core::{Body, Command, Time};
 
@@ -233,10 +234,41 @@ fn decode_commands(count: u32, from: &mut Reader<'_>) -> Result<Vec<Command>, Fa
     Ok(commands)
 }
 
+/// The tag of a `CreateCampaign` with reminders: its fields, then `reminder_ms`, which is not 0.
+const CREATE_CAMPAIGN_WITH_REMINDERS: u8 = 37;
+
+#[inline]
+fn put_command<S: Sink>(command: &Command, out: &mut S) {
+    match &command.body {
+        Body::CreateCampaign { campaign, config } if config.reminder_ms != 0 => {
+            put_tag(CREATE_CAMPAIGN_WITH_REMINDERS, command.id, out);
+            campaign.put(out);
+            config.put(out);
+            config.reminder_ms.put(out);
+        }
+        _ => put_plain(command, out),
+    }
+}
+
+#[inline]
+fn take_command(from: &mut Reader<'_>) -> Result<Command, Fault> {
+    let (tag, id) = take_tag(from)?;
+    if tag != CREATE_CAMPAIGN_WITH_REMINDERS {
+        return take_plain(tag, id, from);
+    }
+    let campaign = Wire::take(from)?;
+    let mut config: Box<CampaignConfig> = Wire::take(from)?;
+    config.reminder_ms = Wire::take(from)?;
+    if config.reminder_ms == 0 {
+        return Err(Fault::NotCanonical);
+    }
+    Ok(Command { id, body: Body::CreateCampaign { campaign, config } })
+}
+
 /// Makes the encoding of commands from the table of tags and fields.
 macro_rules! bodies {
     ($($tag:literal $name:ident { $($field:ident),* $(,)? })*) => {
-        fn put_command<S: Sink>(command: &Command, out: &mut S) {
+        fn put_plain<S: Sink>(command: &Command, out: &mut S) {
             let Command { id, body } = command;
             match body {
                 $(Body::$name { $($field),* } => {
@@ -246,8 +278,7 @@ macro_rules! bodies {
             }
         }
 
-        fn take_command(from: &mut Reader<'_>) -> Result<Command, Fault> {
-            let (tag, id) = take_tag(from)?;
+        fn take_plain(tag: u8, id: CommandId, from: &mut Reader<'_>) -> Result<Command, Fault> {
             let body = match tag {
                 $($tag => {
                     $(let $field = Wire::take(from)?;)*

@@ -65,8 +65,47 @@ shapes! {
     Vaccine { name, quota }
     Rules { version, born_from, born_until, doses, dose_interval_days }
     Window { opens_at, closes_at, digits, share_ppm }
-    CampaignConfig { name, room, quota, vaccines, rules, windows, hold_ms, utc_offset_min }
     ClinicConfig { name, address, region, district, postcode, telephone, latitude_e6, longitude_e6 }
     SlotSpec { starts_at, vaccine, capacity }
     Supply { capacity, held, booked, used, withdrawn }
+}
+
+/// Without `reminder_ms`, which came with rules 3: whatever writes a campaign with reminders
+/// puts it behind the campaign.
+impl Wire for CampaignConfig {
+    fn put<S: Sink>(&self, out: &mut S) {
+        let CampaignConfig {
+            name,
+            room,
+            quota,
+            vaccines,
+            rules,
+            windows,
+            hold_ms,
+            utc_offset_min,
+            reminder_ms: _,
+        } = self;
+        name.put(out);
+        room.put(out);
+        quota.put(out);
+        vaccines.put(out);
+        rules.put(out);
+        windows.put(out);
+        hold_ms.put(out);
+        utc_offset_min.put(out);
+    }
+
+    fn take(from: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(CampaignConfig {
+            name: Wire::take(from)?,
+            room: Wire::take(from)?,
+            quota: Wire::take(from)?,
+            vaccines: Wire::take(from)?,
+            rules: Wire::take(from)?,
+            windows: Wire::take(from)?,
+            hold_ms: Wire::take(from)?,
+            utc_offset_min: Wire::take(from)?,
+            reminder_ms: 0,
+        })
+    }
 }

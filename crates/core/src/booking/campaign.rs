@@ -9,15 +9,20 @@ use crate::booking::{Campaign, CampaignConfig, Rules, Supply, Window};
 use crate::ids::{CampaignId, VaccineId};
 use crate::limits;
 use crate::outcome::{Outcome, Reason, Refusal};
+use crate::rules::RULES_REMINDERS;
 use crate::state::{Data, EventKind, text_fits};
 
 /// The furthest that a place's clock is from UTC, minutes.
 const UTC_OFFSET_MIN_MAX: u16 = 14 * 60;
 
-/// Makes a campaign. Checked in this order: `campaign_exists`; `full`; the texts
-/// (`text_unfit`); the settings in the order of [`CampaignConfig`] (`setting_unfit` with
-/// the number of the field: 4 vaccines, 5 rules, 6 windows, 7 hold, 8 clock).
+/// Makes a campaign. Checked in this order: `rules_unknown` for one with reminders before
+/// rules 3; `campaign_exists`; `full`; the texts (`text_unfit`); the settings in the order of
+/// [`CampaignConfig`] (`setting_unfit` with the number of the field: 4 vaccines, 5 rules,
+/// 6 windows, 7 hold, 8 clock, 9 reminder).
 pub(super) fn create_campaign(data: &mut Data, id: CampaignId, config: &CampaignConfig) -> Verdict {
+    if config.reminder_ms != 0 && data.rules < RULES_REMINDERS {
+        return refused(Reason::RulesUnknown);
+    }
     if data.campaigns.contains_key(&id) {
         return refused(Reason::CampaignExists);
     }
@@ -33,6 +38,7 @@ pub(super) fn create_campaign(data: &mut Data, id: CampaignId, config: &Campaign
         (6, unfit_window(&config.windows).is_none()),
         (7, (limits::HOLD_MS_MIN..=limits::HOLD_MS_MAX).contains(&config.hold_ms)),
         (8, config.utc_offset_min.unsigned_abs() <= UTC_OFFSET_MIN_MAX),
+        (9, limits::is_reminder(config.reminder_ms)),
     ];
     if let Some((number, _)) = settings.iter().find(|(_, fits)| !fits) {
         return refused_with(Reason::SettingUnfit, *number);

@@ -25,7 +25,7 @@ const BACKLOG_RETRY_MS: u64 = 5_000;
 /// Checked in this order: it is a booking of this person (`booking_unknown`); it is
 /// booked or used already (then that is the answer again); `booking_cancelled`;
 /// `hold_lapsed`; the pass it was made with (`pass_ended`); `effects_backlog`.
-pub(super) fn confirm(data: &mut Data, id: BookingId, person: PersonId) -> Verdict {
+pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
         BookingState::Held => {}
@@ -40,6 +40,7 @@ pub(super) fn confirm(data: &mut Data, id: BookingId, person: PersonId) -> Verdi
     turn_place(data, booking.slot, BookingState::Held, BookingState::Booked);
     set_state(data, id, BookingState::Booked);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").confirmed += 1;
+    index.await_reminder(data, id);
     tell_room(data, campaign, booking.serial, News::Booked);
     push_effect(data, EffectKind::BookingConfirmed, id, person);
     Ok(Outcome::Confirmed { booking: id })
@@ -50,7 +51,7 @@ pub(super) fn confirm(data: &mut Data, id: BookingId, person: PersonId) -> Verdi
 /// Checked in this order: it is a booking of this person (`booking_unknown`);
 /// `booking_used`; it is cancelled already (then that is the answer again);
 /// `hold_lapsed`; for a booking, which is followed by a message, `effects_backlog`.
-pub(super) fn cancel(data: &mut Data, id: BookingId, person: PersonId) -> Verdict {
+pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
     let booking = booking_of(data, id, person)?;
     match booking.state {
         BookingState::Used => return refused(Reason::BookingUsed),
@@ -62,6 +63,7 @@ pub(super) fn cancel(data: &mut Data, id: BookingId, person: PersonId) -> Verdic
         }
         BookingState::Booked => {
             check_backlog(data)?;
+            index.forget_reminder(data, id);
             push_effect(data, EffectKind::BookingCancelled, id, person);
         }
     }
@@ -82,7 +84,7 @@ pub(super) fn cancel(data: &mut Data, id: BookingId, person: PersonId) -> Verdic
 /// (`share_used_up`); `slot_full`; `effects_backlog`.
 pub(super) fn reschedule(
     data: &mut Data,
-    index: &Index,
+    index: &mut Index,
     id: BookingId,
     person: PersonId,
     to: SlotId,
@@ -91,11 +93,13 @@ pub(super) fn reschedule(
     check_booked(&booking)?;
     check_move(data, index, &booking, to)?;
     check_backlog(data)?;
+    index.forget_reminder(data, id);
     take_place(data, to, BookingState::Booked);
     free_place(data, booking.slot, BookingState::Booked);
     let moved = data.bookings.get_mut(u64::from(id.0)).expect("a booking that was read exists");
     moved.slot = to;
     moved.until = data.time;
+    index.await_reminder(data, id);
     push_effect(data, EffectKind::BookingRescheduled, id, person);
     Ok(Outcome::Rescheduled { booking: id })
 }
@@ -136,12 +140,13 @@ fn check_move(data: &Data, index: &Index, booking: &Booking, to: SlotId) -> Resu
 /// Checked in this order: the booking exists (`booking_unknown`); it is used already
 /// (then that is the answer again); `booking_not_confirmed`, `booking_cancelled`,
 /// `hold_lapsed`.
-pub(super) fn check_in(data: &mut Data, id: BookingId) -> Verdict {
+pub(super) fn check_in(data: &mut Data, index: &mut Index, id: BookingId) -> Verdict {
     let Some(booking) = data.bookings.get(u64::from(id.0)).copied() else {
         return refused(Reason::BookingUnknown);
     };
     if booking.state != BookingState::Used {
         check_booked(&booking)?;
+        index.forget_reminder(data, id);
         turn_place(data, booking.slot, BookingState::Booked, BookingState::Used);
         set_state(data, id, BookingState::Used);
     }

@@ -3,7 +3,7 @@
 
 use super::hold::Wish;
 use super::ledger::Verdict;
-use super::{campaign, change, contact, directory, hold};
+use super::{campaign, change, contact, directory, hold, reminders};
 use crate::booking::Booking;
 use crate::command::Body;
 use crate::ids::SlotId;
@@ -16,11 +16,12 @@ pub(crate) fn handle(data: &mut Data, index: &mut Index, body: &Body) -> Outcome
     people(data, index, body).unwrap_or_else(Outcome::Refused)
 }
 
-/// Lets holds lapse that end at or before `now`.
+/// Lets holds lapse that end at or before `now`, and pushes the reminders that are due.
 pub(crate) fn advance(data: &mut Data, index: &mut Index, now: Time) {
     while let Some((_, booking)) = index.lapses.pop_due(now) {
         change::lapse(data, booking);
     }
+    reminders::remind(data, index, now);
 }
 
 /// Reads what a command of a person will need; the number means nothing.
@@ -48,12 +49,12 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
             let wish = Wish { slot, person, birth, dose: *dose, entry: *entry, channel: *channel };
             hold::hold(data, index, wish)
         }
-        Body::Confirm { booking, person } => change::confirm(data, *booking, *person),
-        Body::Cancel { booking, person } => change::cancel(data, *booking, *person),
+        Body::Confirm { booking, person } => change::confirm(data, index, *booking, *person),
+        Body::Cancel { booking, person } => change::cancel(data, index, *booking, *person),
         Body::Reschedule { booking, person, slot } => {
             change::reschedule(data, index, *booking, *person, *slot)
         }
-        Body::CheckIn { booking } => change::check_in(data, *booking),
+        Body::CheckIn { booking } => change::check_in(data, index, *booking),
         Body::KeepContact { person, sealed } => contact::keep_contact(data, index, *person, sealed),
         Body::DropContact { person } => contact::drop_contact(data, index, *person),
         _ => operators(data, index, body),

@@ -9,9 +9,10 @@
 //! campaign and dose, or let a lapsed hold keep its place.
 //!
 //! Start reading at [`Campaign`] and [`Booking`], then `handle` (the list of commands)
-//! and `hold`, where nearly all rules meet.
+//! and `hold`, where nearly all rules meet; `lapses` and `reminders` are what time does.
 
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use crate::command::Text;
 use crate::ids::{CampaignId, ChannelId, ClinicId, DeskId, PersonId, RoomId, Serial, VaccineId};
@@ -27,13 +28,16 @@ mod hold;
 mod lapses;
 mod ledger;
 mod pass;
+mod reminders;
 mod windows;
 
 pub(crate) use handle::{advance, handle, touch};
 pub(crate) use lapses::Lapses;
+pub use reminders::Reminded;
+pub(crate) use reminders::Reminders;
 
 /// Settings of a campaign.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CampaignConfig {
     /// What people call it.
     pub name: Text,
@@ -51,6 +55,32 @@ pub struct CampaignConfig {
     pub hold_ms: u32,
     /// The clock of the place where the campaign happens, minutes ahead of UTC.
     pub utc_offset_min: i16,
+    /// How long before the appointment people are reminded of it; 0 for never, as in every
+    /// campaign of before rules 3.
+    pub reminder_ms: u32,
+}
+
+/// By this hash commands are remembered, in snapshots too: a campaign without reminders has the
+/// one that it had before there were any.
+impl Hash for CampaignConfig {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let CampaignConfig {
+            name,
+            room,
+            quota,
+            vaccines,
+            rules,
+            windows,
+            hold_ms,
+            utc_offset_min,
+            reminder_ms,
+        } = self;
+        (name, room, quota, vaccines).hash(state);
+        (rules, windows, hold_ms, utc_offset_min).hash(state);
+        if *reminder_ms != 0 {
+            reminder_ms.hash(state);
+        }
+    }
 }
 
 /// A vaccine of a campaign.

@@ -212,7 +212,7 @@ fn publish_opened(data: &mut Data, id: RoomId, opened: Option<(EventKind, u64)>)
 /// What the campaign behind the room has to give, if there is one.
 fn places_behind(data: &Data, room: &Room) -> Option<Places> {
     let campaign = room.config.campaign.and_then(|id| data.campaigns.get(&id));
-    campaign.map(|campaign| Places::of(campaign, data.time))
+    campaign.map(|campaign| Places::of(campaign, data.rules, data.time))
 }
 
 impl Room {

@@ -9,8 +9,8 @@
 //! pause, or let more in at once than the pace allows.
 //!
 //! Start reading at [`Room`], then `handle` (what an operator may ask), `people` (what
-//! those who wait may ask), `passes` (what a pass serves and when it ends), `pace` (what
-//! time does) and `outlook` (what those who wait are told).
+//! those who wait may ask), `passes` (what a pass serves and when it ends), `pace` and
+//! `last_places` (what time does) and `outlook` (what those who wait are told).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -23,6 +23,7 @@ use crate::time::Time;
 
 pub mod draw;
 mod handle;
+mod last_places;
 mod marks;
 mod outlook;
 mod pace;

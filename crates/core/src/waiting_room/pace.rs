@@ -31,7 +31,8 @@
 //!
 //! **Supply.** With a campaign behind the room, no more people are called than can find a
 //! place: those inside without one, those expected at the door and those called now stay
-//! within the places left, and a few more.
+//! within the places left, and a few more. From rules 3 on, once the places left are fewer
+//! than may be expected at the door, who comes is judged by `last_places`.
 //!
 //! It must never call beyond what is issued, call while paused, closed, undrawn or sold
 //! out, or use a fraction that two machines could round differently.
@@ -40,8 +41,10 @@
 
 use alloc::collections::VecDeque;
 
+use super::last_places::Belief;
 use super::{Phase, Room};
 use crate::booking::Campaign;
+use crate::rules::RULES_LAST_PLACES;
 use crate::state::EventKind;
 use crate::time::Time;
 
@@ -150,13 +153,15 @@ pub(crate) struct Places {
     free: u32,
     /// Places held by people inside.
     held: u32,
+    /// Whether the last of them are called for as rules 3 have it.
+    heeds_silence: bool,
 }
 
 impl Places {
-    /// What the campaign behind a room gives at `now`.
-    pub(crate) fn of(campaign: &Campaign, now: Time) -> Places {
+    /// What the campaign behind a room gives at `now`, under these rules.
+    pub(crate) fn of(campaign: &Campaign, rules: u32, now: Time) -> Places {
         let free = if campaign.is_taking_holds(now) { campaign.free_at(now) } else { 0 };
-        Places { free, held: campaign.supply.held }
+        Places { free, held: campaign.supply.held, heeds_silence: rules >= RULES_LAST_PLACES }
     }
 
     /// People who may be inside or at the door without a place, as credit: as many as
@@ -284,14 +289,17 @@ fn call(room: &mut Room, places: Option<Places>) {
     let free_inside = (u64::from(room.config.pace.passes_max) * ENTRY).saturating_sub(inside);
     let controller = &mut room.controller;
     let credit = u64::try_from(controller.call_credit).unwrap_or(0);
-    let expected = controller.expected_at_door();
-    let allowance = credit.min(door.saturating_sub(expected)).min(free_inside.saturating_sub(expected));
-    let seekers = |places: Places| {
-        places.seekers_max().saturating_sub(inside.saturating_sub(u64::from(places.held) * ENTRY))
-    };
-    let allowance =
-        places.map_or(allowance, |places| allowance.min(seekers(places).saturating_sub(expected)));
-    let price = u64::from(controller.show_up_permille) * (ENTRY / 1_000);
+    let seekers_max = places.map_or(u64::MAX, Places::seekers_max);
+    let is_scarce = places.is_some_and(|places| places.heeds_silence) && seekers_max < door.min(free_inside);
+    let Belief { share_permille, expected } =
+        if is_scarce { controller.believed(seekers_max) } else { controller.learnt() };
+    let with_a_place = places.map_or(0, |places| u64::from(places.held) * ENTRY);
+    let looking = inside.saturating_sub(with_a_place);
+    let looking = if is_scarce { looking.min(controller.entered_lately()) } else { looking };
+    let seekers = seekers_max.saturating_sub(looking);
+    let most = credit.min(door.saturating_sub(expected)).min(free_inside.saturating_sub(expected));
+    let allowance = most.min(seekers.saturating_sub(expected));
+    let price = share_permille * (ENTRY / 1_000);
     let waiting = u64::from(room.issued - room.called);
     let count = (allowance / price).min(waiting);
     if count == 0 {
@@ -375,7 +383,12 @@ impl Controller {
         self.accrued_until.since_ms(cohort.called_at) >= MATURE_MS + COHORT_MS
     }
 
-    fn recent_cohorts(&self) -> impl Iterator<Item = &Cohort> {
+    /// What five minutes have taught; see [`Belief`].
+    fn learnt(&self) -> Belief {
+        Belief { share_permille: u64::from(self.show_up_permille), expected: self.expected_at_door() }
+    }
+
+    pub(super) fn recent_cohorts(&self) -> impl Iterator<Item = &Cohort> {
         let now = self.accrued_until;
         self.cohorts.iter().rev().take_while(move |cohort| now.since_ms(cohort.called_at) < FORGET_MS)
     }

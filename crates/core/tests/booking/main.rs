@@ -4,4 +4,5 @@ mod changes;
 mod holds;
 mod operators;
 mod passes;
+mod reminders;
 mod script;

@@ -11,6 +11,7 @@
 
 use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine, Window};
 use jari_core::command::Entry;
+use jari_core::effect::EffectKind;
 use jari_core::ids::{
     BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
     VaccineId,
@@ -29,13 +30,26 @@ pub fn check(table: &str) {
     check_from(State::new(), table);
 }
 
+/// Runs a table twice: the second time everything is started anew from what is kept before
+/// each line, and must come to the same.
+pub fn check_with_restarts(table: &str) {
+    let kept = |state: State| State::restore(state.data().clone()).expect("what is kept is sound");
+    let restarted = check_lines(State::new(), table, kept);
+    assert!(check_from(State::new(), table).data() == restarted.data());
+}
+
 /// Runs a table on a state and gives the state it ends in.
-pub fn check_from(mut state: State, table: &str) -> State {
+pub fn check_from(state: State, table: &str) -> State {
+    check_lines(state, table, |state| state)
+}
+
+fn check_lines(mut state: State, table: &str, before_each: impl Fn(State) -> State) -> State {
     let mut wrong = String::new();
     let mut id = 1_000_000 + u128::from(state.data().recent.end());
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (asked, expected) = line.split_once("->").unwrap_or_else(|| panic!("no outcome in: {line}"));
         id += 1;
+        state = before_each(state);
         let answer = run(&mut state, asked, id);
         let expected = expected.split_whitespace().collect::<Vec<_>>().join(" ");
         if answer != expected {
@@ -59,6 +73,7 @@ fn run(state: &mut State, asked: &str, next_id: u128) -> String {
     match words[0] {
         "supply" => return supply(state.data(), words[1]),
         "effects" => return format!("{}", state.data().effects.len()),
+        "reminded" => return reminded(state.data()),
         "event" => return event(state.data()),
         "mine" => return mine(state, words[1]),
         "pass" => return pass(state.data(), words[1]),
@@ -75,7 +90,8 @@ fn run(state: &mut State, asked: &str, next_id: u128) -> String {
 }
 
 fn without_recent(data: &Data) -> Data {
-    Data { recent: Default::default(), ..data.clone() }
+    // What is remembered of the answer: by its id, and from rules 2 on in the number of all.
+    Data { recent: Default::default(), answers: 0, ..data.clone() }
 }
 
 /// `[day/]HH:MM[:SS[.mmm]]`.
@@ -136,6 +152,13 @@ fn supply(data: &Data, word: &str) -> String {
         }
     };
     format!("{} {} {} {} {}", supply.free(), supply.held, supply.booked, supply.used, supply.withdrawn)
+}
+
+/// The reminders that wait to be sent, in their order, or `nobody`.
+fn reminded(data: &Data) -> String {
+    let reminders = data.effects.iter().filter(|effect| effect.kind == EffectKind::Reminder);
+    let words: Vec<_> = reminders.map(|effect| format!("B{}", effect.booking.0)).collect();
+    if words.is_empty() { "nobody".into() } else { words.join(" ") }
 }
 
 /// The newest public event.
@@ -224,6 +247,7 @@ fn body(words: &[&str]) -> Body {
             withdrawn: number(words[2]),
             reason: reason(),
         },
+        "upgrade" => Body::Upgrade { rules: number(words[1]) },
         "tick" => Body::AckEffects { upto: 0 },
         "ack" => Body::AckEffects { upto: number(words[1]) },
         _ => body_of_people(words),
@@ -275,6 +299,7 @@ fn campaign_config(words: &[&str]) -> CampaignConfig {
         windows: windows(value(words, "windows", "08:00~20:00")),
         hold_ms: number::<u32>(value(words, "hold_s", "300")) * 1_000,
         utc_offset_min: number(value(words, "offset_min", "0")),
+        reminder_ms: number::<u32>(value(words, "reminder_min", "0")) * 60_000,
     }
 }
 

@@ -95,6 +95,7 @@ fn opened() -> (State, Model) {
         windows: windows().into_iter().map(window).collect(),
         hold_ms: HOLD_MS as u32,
         utc_offset_min: 0,
+        reminder_ms: 0,
     };
     let text = || Box::<str>::from("x");
     let clinic = ClinicConfig {

@@ -4,12 +4,15 @@ use jari_core::booking::{CampaignConfig, ClinicConfig, Rules, SlotSpec, Vaccine,
 use jari_core::command::Body;
 use jari_core::ids::{CampaignId, ClinicId, DeskId, RoomId, Serial, VaccineId};
 use jari_core::time::Date;
+use jari_core::waiting_room::Pace;
 use jari_core::{Outcome, State, Time};
 
-use crate::driver::{BEACON, SEED, config, instant, send};
+use crate::driver::{BEACON, SEED, config, default_pace, instant, send};
 
 const ROOM: RoomId = RoomId(1);
-const CAMPAIGN: CampaignId = CampaignId(3);
+pub const CAMPAIGN: CampaignId = CampaignId(3);
+/// The birth date of everybody: 7 March 1964.
+pub const BIRTH: Date = Date(-2_126);
 
 #[test]
 fn nobody_is_called_into_a_sold_out_campaign() {
@@ -80,20 +83,46 @@ fn called(state: &State) -> u32 {
     state.data().rooms[&ROOM].called
 }
 
+/// A state under these rules.
+pub fn state_under(rules: u32) -> State {
+    let mut state = State::new();
+    for rules in 2..=rules {
+        done(&mut state, Time(1), Body::Upgrade { rules });
+    }
+    state
+}
+
 fn open_room(state: &mut State, now: Time) {
+    open_room_with(state, now, default_pace(), 1_000);
+}
+
+/// Opens the room with so many in line, all after the draw: a ticket's number is its position.
+pub fn open_room_with(state: &mut State, now: Time, pace: Pace, people: u32) {
     let mut config = config(now);
-    config.campaign = Some(CAMPAIGN);
+    (config.campaign, config.pace) = (Some(CAMPAIGN), pace);
     done(state, now, Body::CreateRoom { room: ROOM, config: Box::new(config) });
-    assert!(matches!(send(state, now, Body::Join { room: ROOM, count: 1_000 }), Outcome::Joined { .. }));
+    assert!(matches!(send(state, now, Body::Join { room: ROOM, count: people }), Outcome::Joined { .. }));
     done(state, now, Body::DrawRoom { room: ROOM, seed: SEED, beacon: BEACON });
 }
 
+/// A campaign with one slot of so many places.
+pub fn create_campaign_with(state: &mut State, now: Time, places: u32) {
+    create_campaign_for(state, now, places);
+    let slots = vec![SlotSpec { starts_at: instant("23:30:00"), vaccine: VaccineId(0), capacity: places }];
+    let added = send(state, now, Body::AddSlots { desk: DeskId(0), slots });
+    assert!(matches!(added, Outcome::SlotsAdded { .. }), "{added:?}");
+}
+
 fn create_campaign(state: &mut State, now: Time) {
+    create_campaign_for(state, now, 100);
+}
+
+fn create_campaign_for(state: &mut State, now: Time, quota: u32) {
     let config = CampaignConfig {
         name: "55 to 59".into(),
         room: Some(ROOM),
-        quota: 100,
-        vaccines: vec![Vaccine { name: "mRNA".into(), quota: 100 }],
+        quota,
+        vaccines: vec![Vaccine { name: "mRNA".into(), quota }],
         rules: Rules {
             version: 1,
             born_from: Date::from_civil(1962, 1, 1).unwrap(),
@@ -109,6 +138,7 @@ fn create_campaign(state: &mut State, now: Time) {
         }],
         hold_ms: 60_000,
         utc_offset_min: 540,
+        reminder_ms: 0,
     };
     done(state, now, Body::CreateCampaign { campaign: CAMPAIGN, config: Box::new(config) });
     let clinic = ClinicConfig {

@@ -31,6 +31,7 @@ fn campaign(capacity: u32, booked: u32, held: u32) -> Campaign {
             }],
             hold_ms: 60_000,
             utc_offset_min: 540,
+            reminder_ms: 0,
         },
         paused: None,
         closed: false,

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jari_core::ids::CommandId;
+use jari_core::ids::{BookingId, CommandId};
 use jari_core::{Body, Command, Outcome, State, step};
 use jari_wire::{record, snapshot};
 
@@ -144,6 +144,13 @@ impl Auditor {
     #[must_use]
     pub fn witness(&self) -> &State {
         &self.witness
+    }
+
+    /// When people are to be reminded of a booking, where it is and they are.
+    #[must_use]
+    pub fn reminder_due(&self, id: BookingId) -> Option<u64> {
+        let model = &self.model;
+        model.bookings.get(id.0 as usize).and_then(|booking| model.reminder_due(booking))
     }
 
     /// Who holds the lease by the whole order: node, life, until when.

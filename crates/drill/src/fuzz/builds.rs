@@ -111,17 +111,23 @@ impl World {
         broken(Promise::Twice, "only the holder performs", words)
     }
 
-    /// Under rules with a lease every message is sent in the end.
+    /// One past the number of the newest message.
+    pub fn pushed(&self) -> u64 {
+        self.auditor.witness().data().effects.end()
+    }
+
+    /// Under rules with a lease every message with a number below `pushed` is sent in the end.
     ///
     /// # Errors
     ///
     /// One that was not.
-    pub fn check_sent(&self) -> Result<(), Violation> {
+    pub fn check_sent(&self, pushed: u64) -> Result<(), Violation> {
         let data = self.auditor.witness().data();
-        if data.rules < RULES_LEASES || data.effects.is_empty() {
+        if data.rules < RULES_LEASES || data.effects.first() >= pushed {
             return Ok(());
         }
-        let words = format!("{} effects wait, and the lease is {:?}", data.effects.len(), data.lease);
+        let waiting = pushed - data.effects.first();
+        let words = format!("{waiting} effects wait, and the lease is {:?}", data.lease);
         broken(Promise::Alone, "every message is sent", words)
     }
 }

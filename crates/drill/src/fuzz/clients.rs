@@ -4,7 +4,7 @@
 //! It must never take silence for an answer. Start reading at [`World::wake`].
 
 use jari_core::ids::CommandId;
-use jari_core::{Command, Outcome, Reason};
+use jari_core::{Command, Outcome, Reason, Time};
 
 use super::auditor::Violation;
 use super::faults::Fault;
@@ -13,6 +13,9 @@ use super::world::{Event, World};
 
 /// A client asks again after so long without an answer, milliseconds.
 pub const PATIENCE_MS: u64 = 1_500;
+
+/// A reminder is waited for if it is due within this, milliseconds.
+const SOON_MS: u64 = 600_000;
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -103,9 +106,19 @@ impl World {
         self.after(pause_ms, Event::Wake(client, attempt));
         Ok(())
     }
-    /// A node has a turn at the very instant at which a hold or pass ends: errors live there.
+    /// A node has a turn at the very instant at which a hold or pass ends, or a reminder is due
+    /// soon: errors live there.
     fn meet_end(&mut self, outcome: Outcome) {
-        let (Outcome::Held { ends_at, .. } | Outcome::Entered { ends_at }) = outcome else { return };
+        let ends_at = match outcome {
+            Outcome::Held { ends_at, .. } | Outcome::Entered { ends_at } => ends_at,
+            Outcome::Confirmed { booking } | Outcome::Rescheduled { booking } => {
+                match self.auditor.reminder_due(booking).filter(|due| *due < self.clock() + SOON_MS) {
+                    Some(due) => Time(due),
+                    None => return,
+                }
+            }
+            _ => return,
+        };
         let node = self.random.below(self.nodes.len() as u32) as usize;
         let ms = ends_at.0.saturating_sub(self.clock());
         if ms > 0 && self.nodes[node].is_up() {

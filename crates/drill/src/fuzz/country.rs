@@ -16,6 +16,8 @@ use crate::simulate::random::Random;
 
 /// Forty seconds before midnight in Seoul: the day turns while everybody is busy.
 pub const START_MS: u64 = 1_626_274_800_000 - 40_000;
+/// The shortest time before an appointment at which people are reminded: ten minutes.
+const REMINDER_MS_MIN: u32 = 600_000;
 /// A day.
 pub const DAY_MS: u64 = 86_400_000;
 /// Minutes that the clocks of the campaigns are ahead of UTC.
@@ -40,8 +42,8 @@ pub fn seed_of(room: RoomId) -> [u8; 32] {
 }
 
 impl Country {
-    /// The country of a seed.
-    pub fn draw(people: u32, random: &mut Random) -> Country {
+    /// The country of a seed, in which people may be reminded of their appointments or not.
+    pub fn draw(people: u32, reminds: bool, random: &mut Random) -> Country {
         let people = (0..people)
             .map(|number| {
                 let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
@@ -53,16 +55,19 @@ impl Country {
             script
                 .push_back(Body::AddClinic { config: Box::new(clinic_config(&format!("Clinic {clinic}"))) });
         }
-        for number in NUMBERS {
-            let config = Box::new(campaign_config(number, random));
+        let slots_of_desks: Vec<Vec<SlotSpec>> =
+            (0..3).map(|_| (0..1 + random.below(4)).map(|_| slot_spec(random)).collect()).collect();
+        for (number, desks) in [(1, 0..2), (2, 2..3)] {
+            let slots = slots_of_desks[desks].concat();
+            let reminder_ms = if reminds { reminder_ms(&slots, random) } else { 0 };
+            let config = Box::new(campaign_config(number, reminder_ms, random));
             script.push_back(Body::CreateCampaign { campaign: CampaignId(number), config });
         }
         for (campaign, clinic) in [(1, 0), (1, 1), (2, 0)] {
             script.push_back(Body::AddDesk { campaign: CampaignId(campaign), clinic: ClinicId(clinic) });
         }
         let mut slots = 0;
-        for desk in 0..3 {
-            let specs: Vec<_> = (0..1 + random.below(4)).map(|_| slot_spec(random)).collect();
+        for (desk, specs) in (0..).zip(slots_of_desks) {
             slots += specs.len() as u32;
             script.push_back(Body::AddSlots { desk: DeskId(desk), slots: specs });
         }
@@ -119,7 +124,16 @@ pub fn windows(random: &mut Random) -> Vec<Window> {
         .collect()
 }
 
-fn campaign_config(number: u32, random: &mut Random) -> CampaignConfig {
+/// So long before that reminders of one of the slots fall due while everybody is busy.
+fn reminder_ms(slots: &[SlotSpec], random: &mut Random) -> u32 {
+    let slot = &slots[random.below(slots.len() as u32) as usize];
+    let due = START_MS + 5_000 + u64::from(random.below(80_000));
+    let before = slot.starts_at.0.saturating_sub(due) as u32;
+    if before < REMINDER_MS_MIN || random.chance(0.2) { 0 } else { before }
+}
+
+/// A campaign of one of the numbers.
+pub fn campaign_config(number: u32, reminder_ms: u32, random: &mut Random) -> CampaignConfig {
     let vaccine = |name: &str, quota| Vaccine { name: name.into(), quota };
     CampaignConfig {
         name: format!("Campaign {number}").into(),
@@ -131,13 +145,15 @@ fn campaign_config(number: u32, random: &mut Random) -> CampaignConfig {
         windows: windows(random),
         hold_ms: 10_000 + random.below(10_000),
         utc_offset_min: SEOUL_MIN,
+        reminder_ms,
     }
 }
 
-/// A slot that begins during the run, or on one of the days after it.
+/// A slot that begins during the run, an hour or two after it, or on one of the days after.
 pub fn slot_spec(random: &mut Random) -> SlotSpec {
-    let begins = match random.below(5) {
+    let begins = match random.below(6) {
         0 => 15_000 + u64::from(random.below(60_000)),
+        5 => 3_600_000 * u64::from(1 + random.below(2)),
         day => u64::from(day) * DAY_MS + u64::from(random.below(3)) * 3_600_000,
     };
     SlotSpec {

@@ -14,6 +14,8 @@ use super::world::World;
 
 /// Within this much virtual time after the last fault everyone has been answered.
 const ANSWERED_WITHIN_MS: u64 = 20_000;
+/// Within this much virtual time a message that waits is sent: two leases, and a turn to ask.
+const SENT_WITHIN_MS: u64 = 14_000;
 /// Within this much virtual time a room calls, though those it called before do not come.
 const CALLED_WITHIN_MS: u64 = 90_000;
 /// Below this pace it may take longer.
@@ -63,7 +65,13 @@ impl World {
                 return broken(Promise::Alone, "everyone is answered", words);
             }
         }
-        self.check_sent()?;
+        let pushed = self.pushed();
+        if self.check_sent(pushed).is_err() {
+            // Some may have fallen due this moment: reminders come by themselves.
+            let upto = self.now + SENT_WITHIN_MS;
+            self.run_until(upto)?;
+            self.check_sent(pushed)?;
+        }
         if self.plan.long_peace { self.lines_move() } else { Ok(()) }
     }
 

@@ -69,7 +69,7 @@ pub struct Plan {
     pub check_all: bool,
     /// Whether the end is watched for long enough to see the lines move.
     pub long_peace: bool,
-    /// Some nodes, the first among them, are of a build that knows only the first rules.
+    /// Some nodes, the first among them, are of builds that do not know the newest rules.
     pub old_builds: bool,
     /// When the operator wants the next rules to count, where there are old builds.
     pub upgrade_ms: u64,

@@ -9,6 +9,7 @@ use jari_core::ids::{
     BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
     VaccineId,
 };
+use jari_core::rules::{RULES_FIRST, RULES_NEWEST};
 use jari_core::time::Date;
 use jari_core::{Body, Command, Outcome, Time};
 
@@ -60,7 +61,7 @@ fn reason(random: &mut Random) -> Box<str> {
 impl Workload {
     /// The workload of a seed.
     pub fn draw(plan: &Plan, random: &mut Random) -> Workload {
-        let country = Country::draw(plan.people, random);
+        let country = Country::draw(plan.people, !plan.old_builds, random);
         let slots = country.slots;
         Workload {
             country,
@@ -88,7 +89,7 @@ impl Workload {
                 self.tickets.retain(|known| *known != ticket);
                 self.tickets.push(ticket);
             }
-            (Body::Upgrade { .. }, Outcome::Done) => self.upgrade_at = None,
+            (Body::Upgrade { rules: RULES_NEWEST }, Outcome::Done) => self.upgrade_at = None,
             (_, Outcome::SlotsAdded { first, count }) => self.slots = self.slots.max(first.0 + count),
             _ => {}
         }
@@ -102,7 +103,8 @@ impl Workload {
             return self.remembered(body, random);
         }
         if client == 0 && self.upgrade_at.is_some_and(|at| at <= now) && random.chance(0.3) {
-            return self.remembered(Body::Upgrade { rules: 2 }, random);
+            let rules = RULES_FIRST + 1 + random.below(RULES_NEWEST - RULES_FIRST);
+            return self.remembered(Body::Upgrade { rules }, random);
         }
         if random.chance(0.05)
             && let Some(command) = self.repeat(random)
@@ -306,7 +308,7 @@ fn rubbish(random: &mut Random) -> Body {
     let reason = reason(random);
     let absurd = [0, 1, u32::MAX, u32::MAX - 1][random.below(4) as usize];
     match random.below(16) {
-        0 => Body::Upgrade { rules: random.below(4) },
+        0 => Body::Upgrade { rules: random.below(RULES_NEWEST + 2) },
         1 => Body::AckEffects { upto: u64::MAX - u64::from(random.below(2)) },
         2 => {
             Body::SetNotices { room, notices: (0..random.below(10)).map(|_| self::reason(random)).collect() }
@@ -337,6 +339,12 @@ fn rubbish(random: &mut Random) -> Body {
         }
         12 if random.chance(0.2) => Body::CloseRoom { room, reason },
         13 if random.chance(0.2) => Body::CloseCampaign { campaign, reason },
+        14 => {
+            // One that exists, or whose reminders older rules do not know, or do not fit.
+            let reminder_ms = [600_000, 599_999, absurd][random.below(3) as usize];
+            let config = Box::new(country::campaign_config(1, reminder_ms, random));
+            Body::CreateCampaign { campaign: CampaignId(1 + random.below(3)), config }
+        }
         _ => Body::ScheduleRoom { room, opens_at: Time(START_MS + u64::from(absurd)), reason },
     }
 }

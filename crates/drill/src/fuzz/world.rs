@@ -105,7 +105,8 @@ impl World {
         let workload = Workload::draw(&plan, &mut wishes);
         let mut node = |number| {
             let is_old = plan.old_builds && (number == 0 || random.chance(0.6));
-            let knows = if is_old { RULES_FIRST } else { RULES_NEWEST };
+            let knows =
+                if is_old { RULES_FIRST + random.below(RULES_NEWEST - RULES_FIRST) } else { RULES_NEWEST };
             SimNode::new(number, random.bits(), knows)
         };
         let nodes = (0..plan.nodes).map(&mut node).collect();

@@ -71,7 +71,9 @@ pub struct Load {
     pub target: SocketAddr,
     /// How visits come.
     pub offer: Offer,
-    /// For how long; then those under way have their patience to end.
+    /// So long it runs before it counts.
+    pub run_in: Duration,
+    /// For how long after that; then those under way have their patience to end.
     pub duration: Duration,
     /// Connections at the most.
     pub connections: usize,
@@ -103,6 +105,8 @@ pub struct LoadOutcome {
     /// to connect, the others from when they were sent. Whoever was not let in at once has left, so
     /// being kept out is not in it.
     pub served: Histogram<u64>,
+    /// The same of the run-in, of which nothing else is counted.
+    pub served_in_run_in: Histogram<u64>,
     /// Requests that told people to come back: the same.
     pub refused: Histogram<u64>,
     /// From when a person meant to come to when they began to connect, µs.
@@ -119,6 +123,28 @@ impl LoadOutcome {
         self.booked as f64 / self.lasted_s.max(0.001)
     }
 
+    /// The same load once more.
+    pub fn add(&mut self, more: LoadOutcome) {
+        self.offered += more.offered;
+        self.booked += more.booked;
+        self.not_offered += more.not_offered;
+        self.kept_out += more.kept_out;
+        for (word, count) in more.answers {
+            *self.answers.entry(word).or_default() += count;
+        }
+        for (mine, other) in [
+            (&mut self.served, &more.served),
+            (&mut self.served_in_run_in, &more.served_in_run_in),
+            (&mut self.refused, &more.refused),
+            (&mut self.lag, &more.lag),
+        ] {
+            // They have the same bounds.
+            *mine += other;
+        }
+        self.lasted_s += more.lasted_s;
+        self.booked_by_second.extend(more.booked_by_second);
+    }
+
     fn new(load: &Load) -> Self {
         Self {
             offered: 0,
@@ -127,6 +153,7 @@ impl LoadOutcome {
             kept_out: 0,
             answers: BTreeMap::new(),
             served: histogram(),
+            served_in_run_in: histogram(),
             refused: histogram(),
             lag: histogram(),
             lasted_s: load.duration.as_secs_f64(),
@@ -151,8 +178,9 @@ pub fn run(load: &Load, visitors: Vec<Visitor>) -> io::Result<(LoadOutcome, Vec<
         patience: VecDeque::new(),
         random: Random::new(load.seed, 4),
         outcome: LoadOutcome::new(load),
+        is_run_in: load.run_in.is_zero(),
         began,
-        ends: began + load.duration,
+        ends: began + load.run_in + load.duration,
         next: began,
         buffer: vec![0; BUFFER_BYTES],
         load,
@@ -178,6 +206,7 @@ struct Crowd<'a> {
     patience: VecDeque<(Instant, usize, u32, Step)>,
     random: Random,
     outcome: LoadOutcome,
+    is_run_in: bool,
     began: Instant,
     ends: Instant,
     /// When the next visit of an open load ought to begin.
@@ -191,6 +220,9 @@ impl Crowd<'_> {
         let deadline = self.ends + self.load.patience * 4;
         loop {
             let now = Instant::now();
+            if !self.is_run_in && now >= self.began + self.load.run_in {
+                self.begin_to_count(now);
+            }
             if now < self.ends {
                 self.begin(now);
             } else if self.under_way() == 0 || now >= deadline {
@@ -209,6 +241,13 @@ impl Crowd<'_> {
                 self.event(event);
             }
         }
+    }
+
+    /// What came of the run-in is set aside.
+    fn begin_to_count(&mut self, now: Instant) {
+        let run_in = std::mem::replace(&mut self.outcome, LoadOutcome::new(self.load));
+        self.outcome.served_in_run_in = run_in.served;
+        (self.began, self.is_run_in) = (now, true);
     }
 
     fn under_way(&self) -> usize {

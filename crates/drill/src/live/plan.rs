@@ -48,7 +48,8 @@ pub struct Plan {
     pub raise_s: f64,
     /// Everyone should be in by then.
     pub drain_s: f64,
-    /// The evening ends at the latest.
+    /// The evening ends at the latest. The last places take minutes if those who are called or inside say
+    /// nothing, and those minutes are not compressed.
     pub ends_s: f64,
     /// How long a person looks at a page, ms.
     pub thinking_ms: f64,
@@ -110,7 +111,7 @@ impl Plan {
             kill_s: if tiny { 5.0 } else { 19.0 },
             raise_s: if tiny { 7.0 } else { 26.0 },
             drain_s,
-            ends_s: drain_s * 1.5 + 60.0,
+            ends_s: drain_s * 1.5 + 300.0,
             thinking_ms: if tiny { 150.0 } else { 400.0 },
             overload_s: if tiny { (0.7, 3.0) } else { (2.0, 8.0) },
             connections: if tiny { 128 } else { 512 },

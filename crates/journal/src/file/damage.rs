@@ -28,6 +28,14 @@ impl Damage {
                  start the program that wrote it, or a newer one"
             );
         }
+        if self.what == DamageKind::First {
+            return format!(
+                "journal damaged: {segment}: {what}. Every record may be there, but where they begin \
+                 cannot be proved, so nothing was changed. What to do: run `jari journal verify` on a \
+                 copy of this directory without this file; if the copy is intact, remove the file here, \
+                 too, and start again"
+            );
+        }
         format!(
             "journal damaged: {segment} at byte {offset}: {what}. Records before {position} are \
              intact; record {position} and later ones may have been acknowledged, so nothing was \
@@ -53,7 +61,10 @@ pub enum DamageKind {
     /// A segment does not go on where the one before it ended.
     #[error("the segment does not continue the one before it")]
     Discontinuous,
-    /// The segment before says that this one exists.
+    /// What says where the journal begins fails its checksum.
+    #[error("the note of what was released is damaged")]
+    First,
+    /// The segment before, or the note of what was released, says that this one exists.
     #[error("the segment is missing")]
     SegmentMissing,
     /// A frame between groups fails its checksum or does not belong here,

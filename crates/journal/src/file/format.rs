@@ -18,6 +18,8 @@ const SEGMENT_MAGIC: &[u8; 8] = b"JARIJRNL";
 const CHECKSUM_BYTES: usize = 16;
 
 pub(crate) const SEGMENT_SUFFIX: &str = ".segment";
+/// The file that says where the journal begins once segments were released.
+pub(crate) const FIRST_NAME: &str = "FIRST";
 
 /// Name of the segment that starts at `first`.
 pub(crate) fn segment_name(first: Position) -> String {

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use crate::contract::{AppendError, Chain, Entry, Journal, Position, ReadError, ReleaseError, SettleError};
 use crate::disk::{Disk, DiskLock, OpenMode, RawFile};
-use crate::file::format::{FRAME_BYTES, Frame, FrameKind, HEADER_BYTES, SegmentHeader, segment_name};
+use crate::file::format::{
+    FIRST_NAME, FRAME_BYTES, Frame, FrameKind, HEADER_BYTES, SegmentHeader, segment_name,
+};
 use crate::file::group::Group;
 use crate::file::options::FileOptions;
 use crate::file::read::read_segment;
@@ -200,19 +202,32 @@ impl FileJournal {
         next.map_or(self.head.0, |next| Position(next.header.first.0 - 1))
     }
 
-    fn remove_oldest(&mut self) -> Result<(), ReleaseError> {
-        let Some(oldest) = self.segments.front() else {
-            return Ok(());
-        };
-        let removed = self.disk.remove(&oldest.path);
-        removed.map_err(|error| ReleaseError::Kept { reason: error.to_string() })?;
-        self.segments.pop_front();
-        // One at a time and oldest first, so that a crash leaves no gap.
+    /// Removes all segments before the one at `kept`.
+    fn remove_before(&mut self, kept: usize) -> Result<(), ReleaseError> {
+        let released = write_first(&*self.disk, &self.options.dir, &self.segments[kept].header);
+        if let Err(error) = released {
+            let reason = error.to_string();
+            // Before it has its name nothing has happened; after that nobody knows.
+            return Err(match error.kind() {
+                io::ErrorKind::Other => ReleaseError::Broken { reason: self.break_down(reason) },
+                _ => ReleaseError::Kept { reason },
+            });
+        }
+        for _ in 0..kept {
+            let removed = self.disk.remove(&self.segments[0].path);
+            removed.map_err(|error| ReleaseError::Kept { reason: error.to_string() })?;
+            self.segments.pop_front();
+        }
         self.disk.sync_dir(&self.options.dir).map_err(|error| {
             let reason = self.break_down(format!("cannot sync the directory: {error}"));
             ReleaseError::Broken { reason }
         })
     }
+}
+
+/// Says durably that everything before the segment of this header is released.
+pub(crate) fn write_first(disk: &dyn Disk, directory: &Path, first: &SegmentHeader) -> io::Result<()> {
+    replace_file(disk, &directory.join(FIRST_NAME), &first.encode())
 }
 
 /// Makes the segment that follows `head`, durably.
@@ -310,10 +325,9 @@ impl Journal for FileJournal {
         }
         // The newest segment always stays: it is the one written to, and the
         // only one that tells where the journal goes on.
-        while !self.options.keep_all && self.segments.len() > 1 && self.segment_end(0) <= upto {
-            self.remove_oldest()?;
-        }
-        Ok(())
+        let older = self.segments.len() - 1;
+        let kept = (0..older).find(|&index| self.segment_end(index) > upto).unwrap_or(older);
+        if self.options.keep_all || kept == 0 { Ok(()) } else { self.remove_before(kept) }
     }
 
     fn record_bytes_max(&self) -> usize {

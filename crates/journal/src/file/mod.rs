@@ -10,7 +10,7 @@
 //!
 //! Numbers are little-endian; checksums are the first 16 bytes of a blake3.
 //!
-//! A directory holds `LOCK` and segments named by their first position, 20
+//! A directory holds `LOCK`, `FIRST` and segments named by their first position, 20
 //! digits and `.segment`. A segment gets its name by a rename after its header
 //! is durable, so a bad header is always damage.
 //!
@@ -31,6 +31,12 @@
 //! segment exists; the segment is cut behind it. Space is filled with zeros a
 //! little ahead of the groups, since an fdatasync that need not change the
 //! size of the file is a third faster.
+//!
+//! `FIRST` is a copy of the oldest kept segment's header, replaced durably before
+//! older segments are removed. A removal may be undone by a power cut long after
+//! it, if the fsync of the directory failed in an earlier life and later ones did
+//! not make up for it; whatever comes back is older than `FIRST` says, and is
+//! removed again. Until something is released there is no `FIRST`.
 //!
 //! # What can be decided after a crash
 //!

@@ -1,8 +1,8 @@
 //! Opening a file journal: lock, look, decide, repair, say what was found.
 //!
 //! It must never change a byte before the whole directory was judged sound,
-//! and must never remove anything but an interrupted write and half-made
-//! files. Start reading at [`FileJournal::open_on`].
+//! and must never remove anything but an interrupted write, half-made files
+//! and what was released. Start reading at [`FileJournal::open_on`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use crate::contract::{Chain, Position};
 use crate::disk::{Disk, DiskLock, OpenMode, RawFile, StdDisk};
 use crate::file::damage::Damage;
-use crate::file::format::{FRAME_BYTES, HEADER_BYTES, parse_segment_name};
+use crate::file::format::{FIRST_NAME, FRAME_BYTES, HEADER_BYTES, parse_segment_name};
 use crate::file::group::Group;
-use crate::file::journal::{FileJournal, Tail, is_full, make_segment};
+use crate::file::journal::{FileJournal, Tail, is_full, make_segment, write_first};
 use crate::file::options::FileOptions;
 use crate::file::scan::{Segment, WalkError};
 use crate::file::walk::{Depth, Walk, walk};
@@ -109,11 +109,11 @@ impl FileJournal {
     }
 }
 
-/// Removes what a crash left of a segment that never got its name.
+/// Removes what a crash left of a file that never got its name.
 fn remove_temporaries(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     for name in disk.list(dir).map_err(at(dir))? {
-        let segment = name.strip_suffix(TEMPORARY_SUFFIX).and_then(parse_segment_name);
-        if segment.is_some() {
+        let is_ours = |name| name == FIRST_NAME || parse_segment_name(name).is_some();
+        if name.strip_suffix(TEMPORARY_SUFFIX).is_some_and(is_ours) {
             let path = dir.join(&name);
             disk.remove(&path).map_err(at(&path))?;
         }
@@ -165,6 +165,13 @@ fn repair(
     // The end mark before it is gone for good, so nothing asks for it now.
     if let Some(next) = &walk.half_made {
         disk.remove(&next.path).map_err(at(&next.path))?;
+    }
+    if !walk.released.is_empty() {
+        // What is read of the note may be no more durable than the removals were.
+        write_first(&*disk, &dir, &walk.segments[0].header).map_err(at(&dir))?;
+    }
+    for path in &walk.released {
+        disk.remove(path).map_err(at(path))?;
     }
     disk.sync_dir(&dir).map_err(at(&dir))?;
     let filled = file.bytes().map_err(at(&newest.path))?;

@@ -3,15 +3,18 @@
 //!
 //! It must never change anything; opening and verifying share it.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::contract::{Chain, Entry, Position};
 use crate::disk::{Disk, OpenMode, RawFile};
-use crate::file::damage::DamageKind;
+use crate::file::damage::{Damage, DamageKind};
 use crate::file::format::{
-    FRAME_BYTES, FrameKind, HEADER_BYTES, HeaderFault, SegmentHeader, parse_segment_name, segment_name,
+    FIRST_NAME, FRAME_BYTES, FrameKind, HEADER_BYTES, HeaderFault, SegmentHeader, parse_segment_name,
+    segment_name,
 };
 use crate::file::scan::{Role, Scan, Segment, WalkError, io_error, read_frame, scan};
+use crate::replace::read_file;
 
 /// How much of the older segments is read. The newest is always read whole.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -24,6 +27,8 @@ pub(crate) enum Depth {
 
 /// What a directory holds.
 pub(crate) struct Walk {
+    /// Released, and not removed yet or back after a power cut. They need not follow one another.
+    pub released: Vec<PathBuf>,
     /// Oldest first; at least one.
     pub segments: Vec<Segment>,
     /// A crash came between making a new segment and using it.
@@ -40,15 +45,21 @@ pub(crate) fn walk(
     visit: &mut dyn FnMut(Entry<'_>),
 ) -> Result<Option<Walk>, WalkError> {
     let names = disk.list(directory).map_err(|source| io_error(directory, source))?;
+    let begin = read_first(disk, directory)?;
+    let mut released = Vec::new();
     let mut segments = Vec::new();
     for first in names.iter().filter_map(|name| parse_segment_name(name)) {
-        segments.push(read_header(disk, directory, first)?);
+        if begin.is_some_and(|begin| first < begin.first) {
+            released.push(directory.join(segment_name(first)));
+        } else {
+            segments.push(read_header(disk, directory, first)?);
+        }
     }
     let half_made = split_half_made(disk, &mut segments)?;
     let Some((newest, older)) = segments.split_last() else {
-        return Ok(None);
+        return begin.map_or(Ok(None), |begin| Err(missing(directory, begin.first)));
     };
-    let mut before: Option<(Position, Chain)> = None;
+    let mut before = begin.map(|begin| (Position(begin.first.0 - 1), begin.chain));
     for segment in older {
         check_follows(directory, before, segment)?;
         before = Some(ended(disk, segment, depth, visit)?);
@@ -62,7 +73,25 @@ pub(crate) fn walk(
         None if last.ended => return Err(missing(directory, last.head.next())),
         None => {}
     }
-    Ok(Some(Walk { segments, half_made, last }))
+    Ok(Some(Walk { released, segments, half_made, last }))
+}
+
+/// What the file [`FIRST_NAME`] says; `None` where nothing was ever released.
+fn read_first(disk: &dyn Disk, directory: &Path) -> Result<Option<SegmentHeader>, WalkError> {
+    let path = directory.join(FIRST_NAME);
+    let bytes = match read_file(disk, &path, HEADER_BYTES as u64) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io_error(&path, source)),
+    };
+    SegmentHeader::decode(&bytes).map(Some).map_err(|fault| {
+        let what = match fault {
+            HeaderFault::UnknownVersion(version) => DamageKind::UnknownVersion(version),
+            HeaderFault::Bad => DamageKind::First,
+        };
+        let (segment, position) = (path, Position(1));
+        WalkError::Damaged(Box::new(Damage { segment, offset: 0, position, what }))
+    })
 }
 
 fn open(disk: &dyn Disk, segment: &Segment) -> Result<Box<dyn RawFile>, WalkError> {

@@ -3,8 +3,8 @@
 //! `conformance` runs on memory, on real files, on the faulty disk, on a stream in
 //! memory and on a stream of real servers;
 //! `damage` cuts and flips every byte; `crash` cuts the power at every
-//! operation; `repair` looks at what opening decides and mends; `replicated` lets streams
-//! and disks of several nodes fail. Nothing here sleeps, skips or draws a seed of its own.
+//! operation; `release` lets what was released come back; `repair` looks at what opening decides
+//! and mends; `replicated` lets streams and disks of several nodes fail. Nothing here sleeps, skips or draws a seed of its own.
 
 mod backends;
 mod conformance;
@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod faults;
 mod files;
+mod release;
 mod repair;
 mod replicated;
 #[path = "../servers/mod.rs"]

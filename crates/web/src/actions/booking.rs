@@ -4,7 +4,7 @@
 
 use jari_core::booking::{Booking, BookingState};
 use jari_core::command::Entry;
-use jari_core::ids::{BookingId, CommandId, SlotId};
+use jari_core::ids::{BookingId, CampaignId, ChannelId, CommandId, SlotId};
 use jari_core::{Body, Data, Outcome, Reason, Refusal};
 use jari_wire::token::{Pass, Session};
 use serde::Serialize;
@@ -57,8 +57,11 @@ pub struct BookingView {
     pub until_ms: u64,
     /// Which dose, from 1.
     pub dose: u8,
-    /// Through which channel: 0 own site, 1 agents, 2 clinic, 16 and up partners.
+    /// Through which channel it was made: 0 own site, 1 agents, 2 clinic, 16 and up partners.
+    /// Who pressed the button is not kept, nor through whom it was moved or cancelled.
     pub channel: u16,
+    /// The partner's name, while the service knows one of that channel.
+    pub partner: Option<String>,
     /// The slot.
     pub slot: SlotView,
     /// The clinic.
@@ -171,6 +174,24 @@ pub fn my_bookings(site: &Site, session: &Session) -> Vec<BookingView> {
     })
 }
 
+/// Region and district of the clinic where this person held or booked a place last, if the
+/// campaign has clinics there: likely where they will look again.
+#[must_use]
+pub fn last_area(site: &Site, session: &Session, campaign: CampaignId) -> Option<(String, String)> {
+    let area = site.node.read(|state| {
+        let data = state.data();
+        let (_, booking) = state.bookings_of(session.person).next()?;
+        let slot = data.slots.get(u64::from(booking.slot.0))?;
+        let clinic = clinic_view(data, slot.desk)?;
+        Some((clinic.region, clinic.district))
+    });
+    let views = site.node.views();
+    let regions = views.directory.places.get(&campaign)?;
+    area.filter(|(region, district)| {
+        regions.get(&**region).is_some_and(|districts| districts.contains_key(&**district))
+    })
+}
+
 /// One hold or booking of this person. One that another node has just made is waited for.
 ///
 /// # Errors
@@ -211,10 +232,15 @@ pub(crate) fn unknown() -> Problem {
     Refusal { reason: Reason::BookingUnknown, detail: 0 }.into()
 }
 
+fn partner_name(site: &Site, channel: ChannelId) -> Option<String> {
+    let partner = site.options.partners.iter().find(|partner| partner.channel == channel);
+    partner.map(|partner| partner.name.clone())
+}
+
 pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -> Option<BookingView> {
     let slot = slot_view(data, booking.slot)?;
-    let clinic = clinic_view(data, jari_core::ids::DeskId(slot.desk), None)?;
-    let campaign = data.campaigns.get(&jari_core::ids::CampaignId(clinic.campaign))?;
+    let clinic = clinic_view(data, jari_core::ids::DeskId(slot.desk))?;
+    let campaign = data.campaigns.get(&CampaignId(clinic.campaign))?;
     Some(BookingView {
         booking: id.0,
         code: code::encode(&site.keys, id),
@@ -228,6 +254,7 @@ pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -
         until_ms: booking.until.0,
         dose: booking.dose,
         channel: booking.channel.0,
+        partner: partner_name(site, booking.channel),
         campaign: clinic.campaign,
         campaign_name: campaign.config.name.to_string(),
         utc_offset_min: campaign.config.utc_offset_min,

@@ -7,6 +7,7 @@ use jari_core::{Reason, Refusal, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::eligibility::digits_of;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -131,6 +132,8 @@ pub struct CampaignView {
     pub hold_ms: u32,
     /// The local clock, minutes ahead of UTC.
     pub utc_offset_min: i16,
+    /// How long before the appointment people are reminded of it, milliseconds; 0 for never.
+    pub reminder_ms: u32,
     /// Why it is paused.
     pub paused_because: Option<String>,
     /// Bookings ever confirmed.
@@ -183,6 +186,7 @@ fn view(id: CampaignId, campaign: &Campaign, now: Time) -> CampaignView {
         windows: config.windows.iter().map(window_view).collect(),
         hold_ms: config.hold_ms,
         utc_offset_min: config.utc_offset_min,
+        reminder_ms: config.reminder_ms,
         paused_because: campaign.paused.as_ref().map(ToString::to_string),
         confirmed: campaign.confirmed,
         lapsed: campaign.lapsed,
@@ -228,7 +232,7 @@ fn window_view(window: &Window) -> WindowView {
     WindowView {
         opens_at_ms: window.opens_at.0,
         closes_at_ms: window.closes_at.0,
-        digits: (0..10).filter(|digit| window.digits >> digit & 1 == 1).collect(),
+        digits: digits_of(window.digits),
         share_ppm: window.share_ppm,
     }
 }

@@ -7,6 +7,8 @@
 
 pub mod booking;
 pub mod campaigns;
+pub mod earliest;
+pub mod eligibility;
 pub mod identity;
 pub mod operator;
 pub mod partner;

@@ -1,7 +1,7 @@
 //! Where places are: regions, districts, clinics, days, slots.
 //!
-//! Counts by region are worked out once a second at the most, whoever asks; a list of
-//! clinics is bounded, and free places of the clinics shown are read live.
+//! Counts by region and the order of its clinics are worked out once a second at the most,
+//! whoever asks; a list of clinics is bounded, and free places of the clinics shown are read live.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, TryLockError};
@@ -11,10 +11,12 @@ use jari_core::booking::Slot;
 use jari_core::ids::{CampaignId, DeskId, SlotId};
 use jari_core::time::Date;
 use jari_core::{Reason, Refusal, Time};
+use jari_node::views::{Districts, Views};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::campaigns::{self, SupplyView, date_text};
+use super::earliest::{self, FreeTime};
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -65,6 +67,9 @@ pub struct ClinicView {
     pub supply: SupplyView,
     /// From the position asked about, metres; none without one.
     pub distance_m: Option<u32>,
+    /// Its earliest time with a free place, read live; none where nothing is free, and in
+    /// bookings.
+    pub earliest: Option<FreeTime>,
 }
 
 /// A day of a clinic.
@@ -108,15 +113,19 @@ pub struct Position {
     pub longitude: f64,
 }
 
-/// Which clinics to list. Without a position they come in the directory's order.
+/// Which clinics to list. They come in the directory's order unless another one is asked for.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ClinicQuery {
     /// Of this region only.
     pub region: Option<String>,
     /// Of this district only.
     pub district: Option<String>,
+    /// Of the region's other districts only: what lies next to this one.
+    pub outside: Option<String>,
     /// Nearest to this position first.
     pub near: Option<Position>,
+    /// Those with the earliest free place first, full ones last; needs a region.
+    pub earliest_first: bool,
     /// Those with free places only.
     pub free_only: bool,
     /// How many to leave out at the front.
@@ -164,41 +173,66 @@ pub fn districts(site: &Site, campaign: CampaignId, region: &str) -> Result<Vec<
 ///
 /// # Errors
 ///
-/// `campaign_unknown`, and `unfit` for a position off the globe.
+/// `campaign_unknown`, and `unfit` for a position off the globe, two orders at once, or the
+/// earliest of a whole country.
 pub fn clinics(site: &Site, campaign: CampaignId, query: &ClinicQuery) -> Result<Vec<ClinicView>, Problem> {
+    check(query)?;
     let views = site.node.views();
+    if !site.node.read(|state| state.data().campaigns.contains_key(&campaign)) {
+        return Err(campaigns::unknown());
+    }
+    let desks = match &query.region {
+        Some(region) if query.earliest_first => earliest::order(site, campaign, region)
+            .iter()
+            .filter(|(district, _)| query.wants_district(district))
+            .map(|(_, desk)| *desk)
+            .collect(),
+        _ => in_directory_order(views.directory.places.get(&campaign), query),
+    };
+    let limit = query.limit.clamp(1, CLINICS_SHOWN_MAX);
+    site.node.read(|state| {
+        let data = state.data();
+        let is_wanted = |id: &DeskId| {
+            !query.free_only || data.desks.get(u64::from(id.0)).is_some_and(|desk| desk.supply.free() > 0)
+        };
+        let metres = |id| query.near.and_then(|near| distance_m(data, id, near));
+        let mut found: Vec<(Option<u32>, DeskId)> =
+            desks.into_iter().filter(is_wanted).map(|id| (metres(id), id)).collect();
+        if query.near.is_some() {
+            found.sort_unstable();
+        }
+        let shown = found.into_iter().skip(query.skip).take(limit);
+        Ok(shown.filter_map(|(metres, id)| clinic_now(data, &views, id, metres)).collect())
+    })
+}
+
+fn check(query: &ClinicQuery) -> Result<(), Problem> {
     if let Some(near) = query.near
         && !((-90.0..=90.0).contains(&near.latitude) && (-180.0..=180.0).contains(&near.longitude))
     {
         return Err(Problem::unfit("A latitude lies from -90 to 90, a longitude from -180 to 180 degrees."));
     }
-    let fits = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
-    let regions = views.directory.places.get(&campaign);
-    let desks = regions
-        .into_iter()
-        .flatten()
-        .filter(|(region, _)| fits(&query.region, region))
-        .flat_map(|(_, districts)| districts)
-        .filter(|(district, _)| fits(&query.district, district))
-        .flat_map(|(_, desks)| desks.iter().copied());
-    let limit = query.limit.clamp(1, CLINICS_SHOWN_MAX);
-    site.node.read(|state| {
-        let data = state.data();
-        if !data.campaigns.contains_key(&campaign) {
-            return Err(campaigns::unknown());
-        }
-        let mut found: Vec<(u32, DeskId)> = desks
-            .filter(|id| {
-                !query.free_only || data.desks.get(u64::from(id.0)).is_some_and(|desk| desk.supply.free() > 0)
-            })
-            .map(|id| (query.near.and_then(|near| distance_m(data, id, near)).unwrap_or(0), id))
-            .collect();
-        if query.near.is_some() {
-            found.sort_unstable();
-        }
-        let shown = found.into_iter().skip(query.skip).take(limit);
-        Ok(shown.filter_map(|(metres, id)| clinic_view(data, id, query.near.map(|_| metres))).collect())
-    })
+    if query.earliest_first && query.near.is_some() {
+        return Err(Problem::unfit("Clinics come nearest first or earliest first, not both."));
+    }
+    if query.earliest_first && query.region.is_none() {
+        return Err(Problem::unfit("The earliest come first within a region: name one."));
+    }
+    Ok(())
+}
+
+impl ClinicQuery {
+    fn wants_district(&self, name: &str) -> bool {
+        self.district.as_deref().is_none_or(|wanted| wanted == name) && self.outside.as_deref() != Some(name)
+    }
+}
+
+fn in_directory_order(regions: Option<&BTreeMap<Box<str>, Districts>>, query: &ClinicQuery) -> Vec<DeskId> {
+    let wanted = query.region.as_deref();
+    let regions = regions.into_iter().flatten();
+    let districts = regions.filter(|(name, _)| wanted.is_none_or(|wanted| wanted == &***name));
+    let districts = districts.flat_map(|(_, districts)| districts);
+    districts.filter(|(name, _)| query.wants_district(name)).flat_map(|(_, desks)| desks).copied().collect()
 }
 
 /// One clinic's part in a campaign.
@@ -207,7 +241,14 @@ pub fn clinics(site: &Site, campaign: CampaignId, query: &ClinicQuery) -> Result
 ///
 /// `desk_unknown`.
 pub fn clinic(site: &Site, desk: DeskId) -> Result<ClinicView, Problem> {
-    site.node.read(|state| clinic_view(state.data(), desk, None)).ok_or_else(desk_unknown)
+    let views = site.node.views();
+    site.node.read(|state| clinic_now(state.data(), &views, desk, None)).ok_or_else(desk_unknown)
+}
+
+/// A clinic with its earliest free time.
+fn clinic_now(data: &Data, views: &Views, id: DeskId, distance_m: Option<u32>) -> Option<ClinicView> {
+    let earliest = earliest::of_desk(data, earliest::slots_of(&views.directory, id), id);
+    Some(ClinicView { distance_m, earliest, ..clinic_view(data, id)? })
 }
 
 /// The days of a clinic that are still to come.
@@ -218,7 +259,7 @@ pub fn clinic(site: &Site, desk: DeskId) -> Result<ClinicView, Problem> {
 pub fn days(site: &Site, desk: DeskId) -> Result<Vec<DayView>, Problem> {
     let mut days: BTreeMap<Date, DayView> = BTreeMap::new();
     let views = site.node.views();
-    let slots = views.directory.slots.get(desk.0 as usize).map(Vec::as_slice).unwrap_or_default();
+    let slots = earliest::slots_of(&views.directory, desk);
     site.node
         .read(|state| {
             let data = state.data();
@@ -245,7 +286,7 @@ pub fn days(site: &Site, desk: DeskId) -> Result<Vec<DayView>, Problem> {
 /// `desk_unknown`.
 pub fn slots(site: &Site, desk: DeskId, date: Option<Date>) -> Result<Vec<SlotView>, Problem> {
     let views = site.node.views();
-    let ids = views.directory.slots.get(desk.0 as usize).map(Vec::as_slice).unwrap_or_default();
+    let ids = earliest::slots_of(&views.directory, desk);
     site.node.read(|state| {
         let data = state.data();
         let offset = utc_offset(data, desk).ok_or_else(desk_unknown)?;
@@ -294,7 +335,7 @@ pub(crate) fn slot_view(data: &Data, id: SlotId) -> Option<SlotView> {
     })
 }
 
-pub(crate) fn clinic_view(data: &Data, id: DeskId, distance_m: Option<u32>) -> Option<ClinicView> {
+pub(crate) fn clinic_view(data: &Data, id: DeskId) -> Option<ClinicView> {
     let desk = data.desks.get(u64::from(id.0))?;
     let clinic = &data.clinics.get(u64::from(desk.clinic.0))?.config;
     Some(ClinicView {
@@ -310,7 +351,8 @@ pub(crate) fn clinic_view(data: &Data, id: DeskId, distance_m: Option<u32>) -> O
         latitude: f64::from(clinic.latitude_e6) / 1e6,
         longitude: f64::from(clinic.longitude_e6) / 1e6,
         supply: (&desk.supply).into(),
-        distance_m,
+        distance_m: None,
+        earliest: None,
     })
 }
 

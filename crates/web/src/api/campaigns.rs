@@ -8,10 +8,11 @@ use jari_core::ids::{CampaignId, DeskId, SlotId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::{Asked, At};
+use super::extract::{Asked, At, Citizen};
 use super::openapi::Problems;
-use super::{Public, Tree};
+use super::{Public, Tree, ok};
 use crate::actions::campaigns::{self, CampaignView, parse_date};
+use crate::actions::eligibility::{self, EligibilityView};
 use crate::actions::places::{self, Area, ClinicQuery, ClinicView, DayView, Position, SlotView};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -19,6 +20,7 @@ use crate::site::Site;
 pub(super) fn routes(tree: Tree) -> Tree {
     tree.get("/api/v1/campaigns", list_campaigns)
         .get("/api/v1/campaigns/{campaign}", show_campaign)
+        .get("/api/v1/campaigns/{campaign}/eligibility", show_eligibility)
         .get("/api/v1/campaigns/{campaign}/regions", list_regions)
         .get("/api/v1/campaigns/{campaign}/regions/{region}/districts", list_districts)
         .get("/api/v1/campaigns/{campaign}/clinics", list_clinics)
@@ -41,6 +43,17 @@ async fn show_campaign(
     At(campaign): At<u32>,
 ) -> Result<impl IntoResponse, Problem> {
     campaigns::campaign(&site, CampaignId(campaign)).map(Public)
+}
+
+/// Whether one may book, and from when. Holds are judged when they are asked for.
+#[utoipa::path(get, path = "/api/v1/campaigns/{campaign}/eligibility", tag = "campaigns", params(("campaign" = u32, Path)), responses((status = 200, body = EligibilityView), Problems), security(("session" = [])))]
+async fn show_eligibility(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(campaign): At<u32>,
+) -> Result<impl IntoResponse, Problem> {
+    let found = eligibility::eligibility(&site, CampaignId(campaign), session.birth)?;
+    Ok(ok(EligibilityView::from(found)))
 }
 
 /// Regions where clinics take part, with free places.
@@ -75,6 +88,10 @@ struct ClinicsAsked {
     /// Those with free places only.
     #[serde(default)]
     free_only: bool,
+    /// Those with the earliest free place first, full ones last. Needs `region`; the order is
+    /// at most a second old.
+    #[serde(default)]
+    earliest_first: bool,
     /// How many to leave out at the front.
     #[serde(default)]
     skip: usize,
@@ -82,7 +99,7 @@ struct ClinicsAsked {
     limit: Option<usize>,
 }
 
-/// Clinics that take part: by region and district, or nearest first.
+/// Clinics that take part: by region and district, nearest first, or earliest first.
 #[utoipa::path(get, path = "/api/v1/campaigns/{campaign}/clinics", tag = "campaigns", params(("campaign" = u32, Path), ClinicsAsked), responses((status = 200, body = Vec<ClinicView>), Problems))]
 async fn list_clinics(
     State(site): State<Arc<Site>>,
@@ -97,7 +114,9 @@ async fn list_clinics(
     let query = ClinicQuery {
         region: asked.region,
         district: asked.district,
+        outside: None,
         near,
+        earliest_first: asked.earliest_first,
         free_only: asked.free_only,
         skip: asked.skip,
         limit: asked.limit.unwrap_or(places::CLINICS_SHOWN_MAX),

@@ -62,8 +62,8 @@ impl Modify for Carriers {
     paths(
         rooms::list_rooms, rooms::show_room, rooms::show_now, rooms::show_draw, rooms::show_place, rooms::join_room,
         rooms::leave_room, rooms::enter_room, rooms::list_events,
-        campaigns::list_campaigns, campaigns::show_campaign, campaigns::list_regions, campaigns::list_districts,
-        campaigns::list_clinics, campaigns::show_desk, campaigns::list_days, campaigns::list_slots,
+        campaigns::list_campaigns, campaigns::show_campaign, campaigns::show_eligibility, campaigns::list_regions,
+        campaigns::list_districts, campaigns::list_clinics, campaigns::show_desk, campaigns::list_days, campaigns::list_slots,
         campaigns::show_slot,
         identities::ask_code, identities::confirm_code, identities::show_me, identities::forget_me,
         bookings::hold, bookings::list_bookings, bookings::show_booking, bookings::show_by_code, bookings::confirm,

@@ -200,6 +200,7 @@ pub(crate) fn purpose_of(kind: EffectKind) -> Purpose {
         EffectKind::BookingConfirmed => Purpose::Booked,
         EffectKind::BookingCancelled => Purpose::Cancelled,
         EffectKind::BookingRescheduled => Purpose::Moved,
+        EffectKind::Reminder => Purpose::Reminder,
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn booking(kind: EffectKind, booking: &BookingView, language: Languag
         EffectKind::BookingConfirmed => "message-booked",
         EffectKind::BookingCancelled => "message-cancelled",
         EffectKind::BookingRescheduled => "message-moved",
+        EffectKind::Reminder => "message-reminder",
     };
     let when = local_time(booking.slot.starts_at_ms, booking.utc_offset_min);
     let args = [("when", when.as_str()), ("place", &booking.clinic.name), ("code", &booking.code)];

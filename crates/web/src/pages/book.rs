@@ -1,5 +1,6 @@
 //! From a region to a time: one choice a page, free places beside each, nothing lost on
-//! the way back. A booking that is being moved travels along as `move=CODE`.
+//! the way back. A booking that is being moved travels along as `move=CODE`. The lists on the
+//! way to a clinic are in `choose`.
 
 use axum::extract::{Form, Path, Query};
 use axum::response::Response;
@@ -10,30 +11,35 @@ use serde::Deserialize;
 
 use super::caller::{Caller, Failed};
 use super::respond::{encode_query, local_path, see_other};
-use super::views::{self, Choice, DayChoice, TimeChoice};
-use crate::actions::campaigns::{self, CampaignView};
-use crate::actions::places::{self, Area, ClinicQuery, ClinicView, DayView};
+use super::views::{self, DayChoice, TimeChoice};
+use super::{choose, eligible};
+use crate::actions::campaigns;
+use crate::actions::places::{self, DayView};
 use crate::actions::{IdempotencyKey, booking};
 use crate::problem::Problem;
 
-/// Clinics on one page.
-const CLINICS_SHOWN: usize = 50;
+/// Days shown at once.
+const DAYS_SHOWN: usize = 12;
+/// Times of a day shown at once.
+const TIMES_SHOWN: usize = 48;
 
 /// What has been chosen so far.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct BookQuery {
-    region: Option<String>,
-    district: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) district: Option<String>,
+    /// The whole region, whatever the district.
+    pub(super) all: bool,
     day: Option<String>,
-    skip: usize,
+    pub(super) skip: usize,
     #[serde(rename = "move")]
-    moving: Option<String>,
+    pub(super) moving: Option<String>,
 }
 
 impl BookQuery {
     /// The rest of a link that keeps a move going.
-    fn moving_suffix(&self) -> String {
+    pub(super) fn moving_suffix(&self) -> String {
         self.moving.as_deref().map_or(String::new(), |code| format!("&move={}", encode_query(code)))
     }
 }
@@ -57,117 +63,8 @@ pub async fn get_book(
         return Ok(elsewhere);
     }
     let campaign = campaigns::campaign(&caller.site, CampaignId(campaign))?;
-    let page = match (&query.region, &query.district) {
-        (None, _) => regions(&caller, campaign, &query)?,
-        (Some(region), None) => districts(&caller, campaign, &query, region)?,
-        (Some(region), Some(district)) => clinics(&caller, campaign, &query, region, district)?,
-    };
+    let page = choose::step(&caller, campaign, &query)?;
     caller.page(&page, StatusCode::OK)
-}
-
-fn regions(caller: &Caller, campaign: CampaignView, query: &BookQuery) -> Result<views::Choose, Problem> {
-    let areas = places::regions(&caller.site, CampaignId(campaign.campaign))?;
-    let link = |name: &str| {
-        format!("/book/{}?region={}{}", campaign.campaign, encode_query(name), query.moving_suffix())
-    };
-    let rows = area_choices(areas, link);
-    choose(
-        caller,
-        campaign,
-        query,
-        Step { title: "choose-region", back: None, trail: None, rows, next: None },
-    )
-}
-
-fn districts(
-    caller: &Caller,
-    campaign: CampaignView,
-    query: &BookQuery,
-    region: &str,
-) -> Result<views::Choose, Problem> {
-    let areas = places::districts(&caller.site, CampaignId(campaign.campaign), region)?;
-    let (number, region_encoded, suffix) = (campaign.campaign, encode_query(region), query.moving_suffix());
-    let link = |name: &str| {
-        format!("/book/{number}?region={region_encoded}&district={}{suffix}", encode_query(name))
-    };
-    let rows = area_choices(areas, link);
-    let back = Some(format!("/book/{number}?{}", suffix.trim_start_matches('&')));
-    choose(
-        caller,
-        campaign,
-        query,
-        Step { title: "choose-district", back, trail: Some(region.to_owned()), rows, next: None },
-    )
-}
-
-/// Areas to choose from, each with its link.
-fn area_choices(areas: Vec<Area>, link: impl Fn(&str) -> String) -> Vec<Choice> {
-    let choice = |area: Area| Choice { href: link(&area.name), name: area.name, line: None, free: area.free };
-    areas.into_iter().map(choice).collect()
-}
-
-fn clinics(
-    caller: &Caller,
-    campaign: CampaignView,
-    query: &BookQuery,
-    region: &str,
-    district: &str,
-) -> Result<views::Choose, Problem> {
-    let wanted = ClinicQuery {
-        region: Some(region.to_owned()),
-        district: Some(district.to_owned()),
-        skip: query.skip,
-        // One more than is shown says whether there is a next page.
-        limit: CLINICS_SHOWN + 1,
-        ..ClinicQuery::default()
-    };
-    let mut found = places::clinics(&caller.site, CampaignId(campaign.campaign), &wanted)?;
-    let more = found.len() > CLINICS_SHOWN;
-    found.truncate(CLINICS_SHOWN);
-    let (number, suffix) = (campaign.campaign, query.moving_suffix());
-    let link = |clinic: &ClinicView| {
-        format!("/book/{number}/desks/{}?{}", clinic.desk, suffix.trim_start_matches('&'))
-    };
-    let rows = found.iter().map(|clinic| Choice {
-        href: link(clinic),
-        name: clinic.name.clone(),
-        line: Some(clinic.address.clone()),
-        free: clinic.supply.free.into(),
-    });
-    let rows = rows.collect();
-    let here = format!("/book/{number}?region={}&district={}", encode_query(region), encode_query(district));
-    let next = more.then(|| format!("{here}&skip={}{suffix}", query.skip + CLINICS_SHOWN));
-    let back = Some(format!("/book/{number}?region={}{suffix}", encode_query(region)));
-    let trail = Some(format!("{region} › {district}"));
-    choose(caller, campaign, query, Step { title: "choose-clinic", back, trail, rows, next })
-}
-
-/// One step of choosing.
-struct Step {
-    title: &'static str,
-    back: Option<String>,
-    trail: Option<String>,
-    rows: Vec<Choice>,
-    next: Option<String>,
-}
-
-fn choose(
-    caller: &Caller,
-    campaign: CampaignView,
-    query: &BookQuery,
-    step: Step,
-) -> Result<views::Choose, Problem> {
-    Ok(views::Choose {
-        f: caller.frame()?,
-        title: caller.words.t(step.title),
-        back: step.back,
-        moving: query.moving.is_some(),
-        reason: campaign.paused_because,
-        campaign: campaign.name,
-        trail: step.trail,
-        rows: step.rows,
-        next: step.next,
-    })
 }
 
 /// `GET /book/{campaign}/desks/{desk}`: a clinic's days and times.
@@ -197,31 +94,35 @@ fn desk_page(
     let campaign = campaigns::campaign(&caller.site, CampaignId(campaign))?;
     let clinic = places::clinic(&caller.site, desk)?;
     let days = places::days(&caller.site, desk)?;
-    let chosen = query.day.clone().filter(|day| days.iter().any(|known| known.date == *day));
-    // The first day with a free place, unless one was chosen.
-    let first_free = || days.iter().find(|day| day.free > 0).or(days.first()).map(|day| day.date.clone());
-    let chosen = chosen.or_else(first_free).unwrap_or_default();
+    let chosen = chosen_day(query, &days);
     let (number, suffix) = (campaign.campaign, query.moving_suffix());
-    let here = format!("/book/{number}/desks/{}?day={chosen}{suffix}", desk.0);
+    let day_link = |day: &DayView| format!("/book/{number}/desks/{}?day={}{suffix}", desk.0, day.date);
+    let here = days.get(chosen).map_or_else(|| format!("/book/{number}/desks/{}", desk.0), day_link);
     let action = match &query.moving {
         Some(code) => format!("/bookings/{}/move", encode_query(code)),
         None => format!("/book/{number}/hold"),
     };
     let area = format!("region={}&district={}", encode_query(&clinic.region), encode_query(&clinic.district));
-    let days_shown = days.iter().map(|day| DayChoice {
-        href: format!("/book/{number}/desks/{}?day={}{suffix}", desk.0, day.date),
+    // Days come in strips of a fixed number, so that a day is always in the same one.
+    let strip = chosen / DAYS_SHOWN * DAYS_SHOWN;
+    let days_shown = days.iter().enumerate().skip(strip).take(DAYS_SHOWN).map(|(at, day)| DayChoice {
+        href: day_link(day),
         name: day_name(caller, day),
         free: day.free.into(),
-        chosen: day.date == chosen,
+        chosen: at == chosen,
     });
-    let day_name =
-        days.iter().find(|day| day.date == chosen).map(|day| day_name(caller, day)).unwrap_or_default();
+    let times = days.get(chosen).map(|day| times(caller, desk, &day.date)).transpose()?.unwrap_or_default();
+    let more = times.len() > query.skip.saturating_add(TIMES_SHOWN);
+    let more_times = more.then(|| format!("{here}&skip={}", query.skip + TIMES_SHOWN));
     Ok(views::Slots {
         f: caller.frame_at(&here)?,
         back: format!("/book/{number}?{area}{suffix}"),
+        earlier_days: strip.checked_sub(DAYS_SHOWN).map(|at| day_link(&days[at])),
+        later_days: days.get(strip + DAYS_SHOWN).map(day_link),
+        day_name: days.get(chosen).map(|day| day_name(caller, day)).unwrap_or_default(),
         days: days_shown.collect(),
-        day_name,
-        times: times(caller, desk, &chosen)?,
+        times: times.into_iter().skip(query.skip).take(TIMES_SHOWN).collect(),
+        more_times,
         action,
         here,
         key: IdempotencyKey::random()?.as_str().to_owned(),
@@ -229,10 +130,18 @@ fn desk_page(
         clinic: clinic.name,
         address: clinic.address,
         telephone: clinic.telephone,
+        // A move is not bound to a birth digit's day.
+        eligible: if query.moving.is_some() { None } else { eligible::note(caller, number)? },
         moving: query.moving.clone(),
         problem,
         reason: campaign.paused_because,
     })
+}
+
+/// The day that was chosen, else the first one with a free place, else the first one.
+fn chosen_day(query: &BookQuery, days: &[DayView]) -> usize {
+    let asked = query.day.as_ref().and_then(|asked| days.iter().position(|day| day.date == *asked));
+    asked.or_else(|| days.iter().position(|day| day.free > 0)).unwrap_or(0)
 }
 
 /// Times of a day that have a free place and have not begun.

@@ -4,14 +4,16 @@ use axum::extract::{Form, Path};
 use axum::response::Response;
 use http::StatusCode;
 use jari_core::Time;
-use jari_core::ids::{BookingId, SlotId};
+use jari_core::ids::{BookingId, ChannelId, SlotId};
 use jari_wire::token::Session;
 use serde::Deserialize;
 
 use super::book::{SlotForm, among_times};
 use super::caller::{Caller, Failed};
 use super::respond::{encode_query, see_other};
-use super::views::{self, BookingRow, Visit};
+use super::views::{self, BookingRow, Qr, Visit};
+use super::words::Words;
+use super::{calendar, qr};
 use crate::actions::IdempotencyKey;
 use crate::actions::booking::{self, BookingStatus, BookingView};
 use crate::problem::Problem;
@@ -159,6 +161,7 @@ pub async fn get_bookings(caller: Caller) -> Result<Response, Failed> {
         BookingRow {
             href: format!("/{area}/{}", booking.code),
             when: caller.words.when(Time(booking.slot.starts_at_ms)),
+            made: (booking.channel != ChannelId::OWN_SITE.0).then(|| made(&caller.words, &booking)),
             clinic: booking.clinic.name,
             campaign: booking.campaign_name,
             state,
@@ -193,10 +196,60 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
         booked: view.status == BookingStatus::Booked,
         held: view.status == BookingStatus::Held,
         used: view.status == BookingStatus::Used,
+        qr: picture(&caller, &view),
+        in_calendar: calendar_of(&caller, &view).is_some(),
+        made: made(&caller.words, &view),
         visit: visit(&caller, &view),
         code: view.code,
     };
     caller.page(&page, StatusCode::OK)
+}
+
+/// The picture of a booking's code, while somebody may still come with it.
+fn picture(caller: &Caller, booking: &BookingView) -> Option<Qr> {
+    if booking.status != BookingStatus::Booked {
+        return None;
+    }
+    qr::picture(&page_of(caller, booking).unwrap_or_else(|| booking.code.clone()))
+}
+
+/// The address of a booking's page. It names the booking and opens for its person only.
+fn page_of(caller: &Caller, booking: &BookingView) -> Option<String> {
+    caller.address_of(&format!("/bookings/{}", booking.code))
+}
+
+fn calendar_of(caller: &Caller, booking: &BookingView) -> Option<String> {
+    let page = page_of(caller, booking);
+    calendar::file(&caller.words, booking, caller.site.keys.installation(), page.as_deref())
+}
+
+/// Through whom a booking was made, as far as it is kept.
+fn made(words: &Words, booking: &BookingView) -> String {
+    match (ChannelId(booking.channel), &booking.partner) {
+        (ChannelId::OWN_SITE, _) => words.t("made-here"),
+        (ChannelId::AGENT, _) => words.t("made-agent"),
+        (ChannelId::CLINIC, _) => words.t("made-clinic"),
+        (_, Some(partner)) => words.s("made-partner", partner),
+        (_, None) => words.s("made-unknown", booking.channel.to_string()),
+    }
+}
+
+/// `GET /bookings/{code}/calendar.ics`: the visit for a calendar.
+///
+/// # Errors
+///
+/// `booking_unknown`, also for another person's. What is no booking yet, or never became one,
+/// leads to its page.
+pub async fn get_calendar(caller: Caller, Path(code): Path<String>) -> Result<Response, Failed> {
+    if caller.session().is_none() {
+        // The page, not the file: a file would leave them on the identity form.
+        return Ok(see_other(&format!("/identify?next=/bookings/{}", encode_query(&code))));
+    }
+    let Asked { view, .. } = asked(&caller, &code).await?;
+    match calendar_of(&caller, &view) {
+        Some(file) => Ok(calendar::response(file, &view.code)),
+        None => Ok(see_other(&format!("/bookings/{}", view.code))),
+    }
 }
 
 /// `GET /bookings/{code}/cancel`: asks once.

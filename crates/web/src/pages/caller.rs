@@ -29,6 +29,8 @@ const LANGUAGE: &str = "jari_lang";
 
 /// Forms count for so long after their page was made.
 const FORM_MS: u64 = 12 * 60 * 60 * 1000;
+/// A name of the longest kind (RFC 1035) and a port.
+const HOST_OCTETS_MAX: usize = 253 + 6;
 /// What a form's token is for.
 const FORM_PURPOSE: &str = "page";
 /// How long a ticket, a language and the form cookie are kept by a browser.
@@ -285,6 +287,20 @@ impl Caller {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// An address of this service as others can use it, by the name under which the reader
+    /// reached it; none without a name. Only for what goes back to this reader alone: the name
+    /// is whatever they sent.
+    #[must_use]
+    pub fn address_of(&self, path: &str) -> Option<String> {
+        let host = self.headers.get(header::HOST)?.to_str().ok()?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if host.is_empty() || host.len() > HOST_OCTETS_MAX || !host.bytes().all(fits) {
+            return None;
+        }
+        let scheme = if self.site.options.plain_http { "http" } else { "https" };
+        Some(format!("{scheme}://{host}{path}"))
     }
 
     fn set_cookie(&self, response: &mut Response, name: &str, value: &str, max_age_s: u64) {

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use jari_core::{Reason, Time};
 
 use super::caller::{Caller, Failed};
+use super::eligible;
 use super::respond;
 use super::views;
 use super::words::Words;
@@ -83,13 +84,23 @@ fn view(caller: &Caller, method: &Method, path: &str, problem: &Problem) -> Resu
     Ok(views::Failure {
         f: caller.frame_at(if *method == Method::GET { path } else { &way.href })?,
         title: sentence(&caller.words, problem),
-        happened: detail(&caller.words, problem),
+        happened: eligibility(caller, path, problem).unwrap_or_else(|| detail(&caller.words, problem)),
         safe: way.safe,
         next_text: way.text,
         next_href: way.href,
         refresh_s,
         code: problem.code,
     })
+}
+
+/// Whether and from when the reader may book, where a hold was refused for that.
+fn eligibility(caller: &Caller, path: &str, problem: &Problem) -> Option<String> {
+    if !matches!(problem.code, "booking_not_open" | "not_your_day" | "not_eligible") {
+        return None;
+    }
+    let campaign = path.strip_prefix("/book/")?.split('/').next()?.parse().ok()?;
+    let note = eligible::note(caller, campaign).ok()??;
+    Some(format!("{} {}", note.title, note.text))
 }
 
 /// The instant that a refusal names, in words.
@@ -129,6 +140,10 @@ fn way_on(caller: &Caller, path: &str, problem: &Problem) -> Way {
             way("safe-nothing", "next-identify", "/identify")
         }
         "staff_only" | "staff_session_expired" => way("safe-nothing", "next-operator", "/operator"),
+        "not_eligible" => {
+            let next = respond::encode_query(&format!("/book/{id}"));
+            way("safe-nothing", "next-identify", &format!("/identify?again=true&next={next}"))
+        }
         "already_booked" | "pass_spent" => way("safe-bookings", "next-bookings", "/bookings"),
         "pass_required" | "pass_ended" | "pass_expired" => match campaign_room() {
             Some(room) => way("safe-number", "next-room", &format!("/rooms/{room}")),

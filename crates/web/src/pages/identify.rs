@@ -18,6 +18,8 @@ use crate::site::Site;
 #[serde(default)]
 pub struct NextQuery {
     next: String,
+    /// Whether who they are is to be said once more.
+    again: bool,
 }
 
 /// The identity form as it was sent. It is only ever shown to whoever sent it.
@@ -49,7 +51,8 @@ pub struct CodeForm {
 ///
 /// A passing problem of ours.
 pub async fn get_identify(caller: Caller, Query(query): Query<NextQuery>) -> Result<Response, Failed> {
-    if caller.session().is_some() && !query.next.is_empty() {
+    // Whoever corrects what they said gets the form, though they are signed in.
+    if caller.session().is_some() && !query.next.is_empty() && !query.again {
         return Ok(see_other(local_path(&query.next)));
     }
     let form = IdentityForm { next: query.next, ..IdentityForm::default() };
@@ -119,8 +122,10 @@ fn show(
 ) -> Result<Response, Failed> {
     let mark = |fits: bool, key: &'static str| (!fits).then_some(key);
     let next = encode_query(local_path(&form.next));
+    // Whoever is signed in and sees the form corrects what they said, in the other language too.
+    let again = if caller.session().is_some() { "again=true&" } else { "" };
     let page = views::Identify {
-        f: caller.frame_at(&format!("/identify?next={next}"))?,
+        f: caller.frame_at(&format!("/identify?{again}next={next}"))?,
         next: local_path(&form.next).to_owned(),
         name: form.name,
         year: form.year,

@@ -19,7 +19,10 @@ use crate::site::Site;
 pub mod assets;
 pub mod book;
 pub mod bookings;
+mod calendar;
 pub mod caller;
+mod choose;
+mod eligible;
 pub mod failure;
 pub mod fairness;
 pub mod frame;
@@ -27,6 +30,7 @@ pub mod home;
 pub mod identify;
 pub mod operator;
 pub mod outbox;
+mod qr;
 pub mod respond;
 pub mod room;
 pub mod views;
@@ -52,6 +56,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/hold/{code}/release", post(bookings::release_hold))
         .route("/bookings", get(bookings::get_bookings))
         .route("/bookings/{code}", get(bookings::get_booking))
+        .route("/bookings/{code}/calendar.ics", get(bookings::get_calendar))
         .route("/bookings/{code}/cancel", get(bookings::get_cancel).post(bookings::cancel_booking))
         .route("/bookings/{code}/move", get(bookings::get_move).post(bookings::move_booking))
         .route("/outbox", get(outbox::get_outbox))

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use jari_core::Time;
+use jari_core::time::Date;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -19,6 +20,21 @@ use crate::language::Language;
 pub const KOREAN: &str = include_str!("../../locales/ko.ftl");
 /// The messages in English.
 pub const ENGLISH: &str = include_str!("../../locales/en.ftl");
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 
 /// What was asked for in the address, else kept in the cookie, else liked best by the
 /// browser (`Accept-Language`, RFC 9110), else Korean.
@@ -195,6 +211,28 @@ impl Words {
                 format!("{}월 {}일({weekday})", zoned.month(), zoned.day())
             }
             Language::English => zoned.strftime("%a %-d %B").to_string(),
+        }
+    }
+
+    /// The same with the year, for what may be far away: `2021년 7월 19일(월) 오후 8:00 KST`,
+    /// `Mon 19 July 2021, 20:00 KST`.
+    #[must_use]
+    pub fn when_dated(&self, at: Time) -> String {
+        let zoned = timestamp(at).to_zoned(self.zone.clone());
+        let rest = format!("{} {}", self.clock(at), zoned.strftime("%Z"));
+        match self.lang {
+            Language::Korean => format!("{}년 {} {rest}", zoned.year(), self.day(at)),
+            Language::English => format!("{} {}, {rest}", self.day(at), zoned.year()),
+        }
+    }
+
+    /// A civil date: `1962년 1월 1일`, `1 January 1962`.
+    #[must_use]
+    pub fn date(&self, date: Date) -> String {
+        let (year, month, day) = date.civil();
+        match self.lang {
+            Language::Korean => format!("{year}년 {month}월 {day}일"),
+            Language::English => format!("{day} {} {year}", MONTHS[(month as usize + 11) % 12]),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Booking: the main path, repeats, other people's bookings, messages.
 
+use jari_web::outbox::Purpose;
 use serde_json::{Value, json};
 
 use crate::harness::{Actor, PARTNER_SECRET, START, TestSite, claim, problem, telephone};
@@ -132,6 +133,40 @@ async fn a_message_says_booked_only_after_the_booking_is_there() {
     let expected =
         format!("[Jari] Booked: 2021-07-16 19:00, 하늘의원. Code {}", held["code"].as_str().unwrap());
     assert_eq!(newest.text, expected);
+}
+
+#[tokio::test]
+async fn whoever_still_has_the_booking_is_reminded_of_it() {
+    let day = 86_400_000;
+    let site = TestSite::new().await;
+    let slot = site.make_campaign_with(None, 2, day).await;
+    assert_eq!(site.nobody().get("/api/v1/campaigns/1").await.json()["reminder_ms"], day);
+    let (keeps, gives_back) = (site.citizen(1, BORN).await, site.citizen(2, BORN).await);
+    let kept = book(&keeps, slot, "1").await;
+    let given_back = book(&gives_back, slot, "2").await;
+    assert_eq!(jari_web::effects::perform(&site.site).await, Ok(2));
+    // The slot begins in two days.
+    site.at(START + u64::from(day) - 1).await;
+    assert_eq!(jari_web::effects::perform(&site.site).await, Ok(0));
+    site.at(START + u64::from(day)).await;
+    // One is given back when its reminder is on its way already: that alone is told.
+    let cancel = format!("/api/v1/bookings/{}/cancel", given_back["booking"]);
+    let gives_back = site.citizen(2, BORN).await;
+    gives_back.keyed("cancel-00000000000001").must_post(&cancel, &json!({}), 200).await;
+    assert_eq!(jari_web::effects::perform(&site.site).await, Ok(3));
+    assert_eq!(jari_web::effects::perform(&site.site).await, Ok(0));
+    let told = |number| {
+        let messages = site.site.outbox.newest(9, Some(&telephone(number)));
+        let told = messages.into_iter().filter(|message| message.effect.is_some());
+        told.map(|message| (message.purpose, message.text)).collect::<Vec<_>>()
+    };
+    let reminder = format!(
+        "[Jari] Your appointment: 2021-07-16 19:00, 하늘의원. Code {}",
+        kept["code"].as_str().unwrap()
+    );
+    assert_eq!(told(1)[0], (Purpose::Reminder, reminder));
+    let purposes: Vec<_> = told(2).into_iter().map(|(purpose, _)| purpose).collect();
+    assert_eq!(purposes, [Purpose::Cancelled, Purpose::Booked]);
 }
 
 #[tokio::test]

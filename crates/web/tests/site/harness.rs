@@ -150,6 +150,11 @@ impl TestSite {
     }
 
     pub async fn make_campaign(&self, room: Option<u32>, capacity: u32) -> u32 {
+        self.make_campaign_with(room, capacity, 0).await
+    }
+
+    /// As [`TestSite::make_campaign`]; people are reminded so long before.
+    pub async fn make_campaign_with(&self, room: Option<u32>, capacity: u32, reminder_ms: u32) -> u32 {
         let operator = self.operator().await;
         let campaign = json!({
             "campaign": 1, "name": "55-59", "room": room, "quota": 1000,
@@ -157,7 +162,7 @@ impl TestSite {
             "rules": {"version": 1, "born_from": "1962-01-01", "born_until": "1966-12-31", "doses": 2, "dose_interval_days": 28},
             "windows": {"each": [{"opens_at_ms": START, "closes_at_ms": START + 30 * 86_400_000_u64,
                 "digits": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "share_ppm": 1_000_000}]},
-            "hold_ms": 300_000
+            "hold_ms": 300_000, "reminder_ms": reminder_ms
         });
         operator.must_post("/api/v1/operator/campaigns", &campaign, 201).await;
         let clinics = json!({"clinics": [{"name": "하늘의원", "address": "서울 중구 1", "region": "서울", "district": "중구",

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jari_web::pages::respond::encode_query;
 
-use crate::harness::TestSite;
+use crate::harness::{Actor, Reply, TestSite};
+
+/// The name by which a browser reaches the site.
+pub const HOST: &str = "jari.example.org";
 
 /// See the module's documentation.
 pub struct Browser<'a> {
@@ -73,15 +76,28 @@ impl<'a> Browser<'a> {
         self
     }
 
+    /// Gets an address as this browser would, whatever comes back.
+    pub async fn fetch(&self, path: &str) -> Reply {
+        self.actor().get(path).await
+    }
+
+    /// The same with another name of the site.
+    pub async fn fetch_from(&self, host: &str, path: &str) -> Reply {
+        self.actor().saying("host", host).get(path).await
+    }
+
+    fn actor(&self) -> Actor<'a> {
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let actor = self.site.nobody().saying("accept-language", self.language).saying("host", HOST);
+        actor.saying("cookie", cookies.join("; "))
+    }
+
     async fn send(&mut self, method: &str, path: &str, body: String) {
         let (mut method, mut path, mut body) = (method.to_owned(), path.to_owned(), body);
         for _ in 0..6 {
             let path_sent = path.split('#').next().unwrap().to_owned();
-            let cookies: Vec<String> =
-                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let actor = self.site.nobody().saying("accept-language", self.language);
-            let actor = actor.saying("cookie", cookies.join("; "));
-            let actor = actor.saying("content-type", "application/x-www-form-urlencoded");
+            let actor = self.actor().saying("content-type", "application/x-www-form-urlencoded");
             let reply = actor.send(&method, &path_sent, Bytes::from(body)).await;
             for line in reply.headers.get_all("set-cookie") {
                 let line = line.to_str().unwrap();

@@ -41,7 +41,7 @@ async fn called<'a>(site: &'a TestSite, language: &'static str) -> Browser<'a> {
 }
 
 /// Writes who they are and the code that was sent.
-async fn identify(site: &TestSite, browser: &mut Browser<'_>, number: u32) {
+pub async fn identify(site: &TestSite, browser: &mut Browser<'_>, number: u32) {
     let telephone = telephone(number);
     let form = [
         ("name", "김하늘"),

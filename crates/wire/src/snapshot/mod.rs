@@ -14,15 +14,15 @@
 //! | tag | section |
 //! |---|---|
 //! | 1 | head: the journal's position and hash chain |
-//! | 2-12 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers), rooms, campaigns, clinics, desks, slots, bookings, contacts, recent commands, effects, events |
+//! | 2-12 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers; from version 3 on also how far reminders have come), rooms, campaigns (from version 3 on each with its reminder), clinics, desks, slots, bookings, contacts, recent commands, effects, events |
 //! | 255 | end: the state hash |
 //!
 //! The state hash is the BLAKE3 of the hashes of the state's blocks, one after the
 //! other. Where blocks end is part of the format (after the element that reaches
 //! 1 MiB), so a state has one hash, on every node.
 //!
-//! Version 1 holds states under rules 1, version 2 those under later ones: until an upgrade
-//! counts, an older build reads what a newer one wrote.
+//! Version 1 holds states under rules 1, version 2 those under rules 2, version 3 those under
+//! later ones: until an upgrade counts, an older build reads what a newer one wrote.
 //!
 //! Writing and reading take one pass in a few MiB of memory beside the state itself.
 //! Reading must never hand out a state that differs from what was written; whether the
@@ -41,7 +41,7 @@ use crate::codec::Fault;
 use blocks::{BlockReader, BlockWriter};
 
 /// The newest version.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 const MAGIC: [u8; 8] = *b"JARISNAP";
 
 /// What a snapshot says of itself.

@@ -4,7 +4,7 @@
 //! What there are millions of (bookings, slots) is fixed in width, so that it is copied
 //! rather than computed.
 
-use jari_core::booking::{Booking, BookingState, Campaign, Clinic, Desk, Slot, Supply};
+use jari_core::booking::{Booking, BookingState, Campaign, Clinic, Desk, Reminded, Slot, Supply};
 use jari_core::effect::{Effect, EffectKind};
 use jari_core::ids::{ChannelId, CommandId, DeskId, Serial, SlotId, VaccineId};
 use jari_core::lease::Lease;
@@ -33,6 +33,7 @@ shapes! {
     Event { at, kind, subject, value, reason }
     Refusal { reason, detail }
     Lease { node, life, until }
+    Reminded { due, below }
 }
 
 /// Enums whose numbers core keeps stable: one byte.
@@ -57,7 +58,7 @@ macro_rules! numbered {
 numbered! {
     Phase { Lobby Open Closed }
     BookingState { Held Booked Used Cancelled Lapsed }
-    EffectKind { BookingConfirmed BookingCancelled BookingRescheduled }
+    EffectKind { BookingConfirmed BookingCancelled BookingRescheduled Reminder }
     EventKind {
         RoomCreated RoomScheduled RoomOpened RoomDrawn RoomPaused RoomResumed RoomClosed PaceSet
         CampaignCreated RulesSet WindowsSet QuotaSet CampaignPaused CampaignResumed CampaignClosed

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 use jari_core::Data;
-use jari_core::booking::Campaign;
+use jari_core::booking::{Campaign, Reminded};
 use jari_core::chunked::Chunked;
 use jari_core::ids::CampaignId;
 use jari_core::lease::Lease;
-use jari_core::rules::RULES_LEASES;
+use jari_core::rules::{RULES_LEASES, RULES_REMINDERS};
 use jari_core::time::Time;
 
 use super::blocks::{BlockReader, BlockWriter};
@@ -35,12 +35,17 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         events,
         lease,
         answers,
+        reminded,
     } = data;
+    let version = version_of(data);
     out.section(Section::Machine)?;
     out.element(&(*rules, *time))?;
-    if version_of(data) >= LEASES {
+    if version >= LEASES {
         out.element(&(lease.is_some(), lease.unwrap_or(NOBODY)))?;
         out.element(&answers.to_le_bytes())?;
+    }
+    if version >= REMINDERS {
+        out.element(reminded)?;
     }
     out.section(Section::Rooms)?;
     rooms::write(rooms, out)?;
@@ -49,6 +54,9 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
     for (id, campaign) in campaigns {
         out.element(id)?;
         out.element(campaign)?;
+        if version >= REMINDERS {
+            out.element(&campaign.config.reminder_ms)?;
+        }
     }
     out.section(Section::Clinics)?;
     write_list(clinics, out)?;
@@ -77,10 +85,11 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
         return Err(from.damaged(Fault::NotCanonical));
     }
     let (lease, answers) = if version >= LEASES { read_lease(from)? } else { (None, 0) };
+    let reminded = if version >= REMINDERS { from.element()? } else { Reminded::default() };
     from.section(Section::Rooms)?;
     let rooms = rooms::read(from)?;
     from.section(Section::Campaigns)?;
-    let campaigns = read_campaigns(from)?;
+    let campaigns = read_campaigns(version, from)?;
     from.section(Section::Clinics)?;
     let clinics = read_list(from)?;
     from.section(Section::Desks)?;
@@ -112,11 +121,14 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
         events,
         lease,
         answers,
+        reminded,
     })
 }
 
 /// The first version that has the lease and the running number of answers.
 const LEASES: u8 = 2;
+/// The first version that has reminders.
+const REMINDERS: u8 = 3;
 /// Stands where there is no lease.
 const NOBODY: Lease = Lease { node: 0, life: 0, until: Time(0) };
 
@@ -127,7 +139,13 @@ pub(super) fn version_of(data: &Data) -> u8 {
 }
 
 fn version_for(rules: u32) -> u8 {
-    if rules < RULES_LEASES { 1 } else { LEASES }
+    if rules < RULES_LEASES {
+        1
+    } else if rules < RULES_REMINDERS {
+        LEASES
+    } else {
+        REMINDERS
+    }
 }
 
 fn read_lease(from: &mut BlockReader<'_>) -> Result<(Option<Lease>, u64), SnapshotError> {
@@ -139,12 +157,19 @@ fn read_lease(from: &mut BlockReader<'_>) -> Result<(Option<Lease>, u64), Snapsh
     Ok((held.then_some(lease), u64::from_le_bytes(answers)))
 }
 
-fn read_campaigns(from: &mut BlockReader<'_>) -> Result<BTreeMap<CampaignId, Campaign>, SnapshotError> {
+fn read_campaigns(
+    version: u8,
+    from: &mut BlockReader<'_>,
+) -> Result<BTreeMap<CampaignId, Campaign>, SnapshotError> {
     let len = from.element::<u64>()?;
     let mut campaigns = BTreeMap::new();
     for _ in 0..len {
         let id = next_key(&campaigns, from)?;
-        campaigns.insert(id, from.element()?);
+        let mut campaign: Campaign = from.element()?;
+        if version >= REMINDERS {
+            campaign.config.reminder_ms = from.element()?;
+        }
+        campaigns.insert(id, campaign);
     }
     Ok(campaigns)
 }

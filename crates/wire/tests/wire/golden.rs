@@ -61,7 +61,7 @@ pub fn records() -> Vec<(String, Vec<Command>)> {
     let mut records: Vec<(String, Vec<Command>)> = vec![("tick".into(), Vec::new())];
     let commands = samples::commands();
     records.push(("all".into(), commands.iter().map(|(_, command)| command.clone()).collect()));
-    let later = samples::commands_of_rules_2();
+    let later = [samples::commands_of_rules_2(), samples::commands_of_rules_3()].concat();
     let single = commands.into_iter().chain(later);
     records.extend(single.map(|(name, command)| (name.into(), vec![command])));
     records
@@ -81,7 +81,11 @@ fn golden_records_are_written_and_read_as_ever() {
 
 #[test]
 fn golden_snapshots_are_written_and_read_as_ever() {
-    let versions = [("snapshot-v1.hex", samples::data(5)), ("snapshot-v2.hex", samples::data_of_rules_2(5))];
+    let versions = [
+        ("snapshot-v1.hex", samples::data(5)),
+        ("snapshot-v2.hex", samples::data_of_rules_2(5)),
+        ("snapshot-v3.hex", samples::data_of_rules_3(5)),
+    ];
     for (name, data) in versions {
         let mut bytes = Vec::new();
         let meta = snapshot::write(&data, 77, [3; 32], &mut bytes).unwrap();
@@ -147,4 +151,6 @@ fn digests_of_commands_are_as_ever() {
     check("digests-v1.txt", &samples::commands().into_iter().map(digest_of).collect::<String>());
     let later = samples::commands_of_rules_2();
     check("digests-v1-rules-2.txt", &later.into_iter().map(digest_of).collect::<String>());
+    let newest = samples::commands_of_rules_3();
+    check("digests-v1-rules-3.txt", &newest.into_iter().map(digest_of).collect::<String>());
 }

@@ -88,8 +88,20 @@ fn numbers_have_one_form_only() {
 }
 
 #[test]
+fn a_campaign_without_reminders_is_written_as_before_there_were_any() {
+    let [(_, with)] = &samples::commands_of_rules_3()[..] else { panic!("there is one") };
+    let mut bytes = record_of(std::slice::from_ref(with));
+    assert!(is_canonical(&bytes));
+    // The reminder is what comes last: 86,400,000 in four bytes.
+    bytes.truncate(bytes.len() - 4);
+    bytes.push(0);
+    assert!(matches!(record::decode(&bytes), Err(DecodeError::Damaged { fault: Fault::NotCanonical, .. })));
+}
+
+#[test]
 fn every_tag_has_a_golden_record() {
-    let commands = samples::commands().into_iter().chain(samples::commands_of_rules_2());
+    let later = samples::commands_of_rules_2().into_iter().chain(samples::commands_of_rules_3());
+    let commands = samples::commands().into_iter().chain(later);
     let golden: Vec<u8> = commands.map(|(_, command)| tag_of(&command)).collect();
     for tag in 0..0x80 {
         let mut bytes = record_of(&[]);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jari_core::booking::{
-    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Rules, Slot, SlotSpec,
-    Supply, Vaccine, Window,
+    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Reminded, Rules, Slot,
+    SlotSpec, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
@@ -64,6 +64,7 @@ fn campaign_config() -> CampaignConfig {
         windows: vec![WINDOW],
         hold_ms: 300_000,
         utc_offset_min: 540,
+        reminder_ms: 0,
     }
 }
 
@@ -136,6 +137,12 @@ pub fn commands_of_rules_2() -> Vec<(&'static str, Command)> {
         ("take-lease", Body::TakeLease { node: 258, life: 70_000 }),
         ("checkpoint", Body::Checkpoint { position: 1 << 40, digest: u64::MAX / 3 }),
     ])
+}
+
+/// One command of every kind that came with rules 3, by name.
+pub fn commands_of_rules_3() -> Vec<(&'static str, Command)> {
+    let config = Box::new(CampaignConfig { reminder_ms: 86_400_000, ..campaign_config() });
+    with_ids(vec![("create-campaign-with-reminders", Body::CreateCampaign { campaign: CAMPAIGN, config })])
 }
 
 fn with_ids(bodies: Vec<(&'static str, Body)>) -> Vec<(&'static str, Command)> {
@@ -271,6 +278,17 @@ pub fn data_of_rules_2(bookings: u32) -> Data {
     data
 }
 
+/// The same under rules 3, with what they brought.
+pub fn data_of_rules_3(bookings: u32) -> Data {
+    let mut data = data_of_rules_2(bookings);
+    data.rules = 3;
+    data.reminded = Reminded { due: Time(AT.0 - 5_000), below: BookingId(70_000) };
+    let campaign = data.campaigns.get_mut(&CAMPAIGN).expect("there is one");
+    campaign.config.reminder_ms = 86_400_000;
+    data.effects.push(Effect { kind: EffectKind::Reminder, booking: BookingId(2), person: PERSON });
+    data
+}
+
 /// A state with something in every field of rules 1, and `bookings` bookings. It need not keep
 /// core's invariants: bytes don't ask.
 pub fn data(bookings: u32) -> Data {
@@ -322,5 +340,6 @@ pub fn data(bookings: u32) -> Data {
         events: queue(5, EVENT_KINDS.map(event)),
         lease: None,
         answers: 0,
+        reminded: Reminded::default(),
     }
 }

@@ -100,9 +100,11 @@ fn every_changed_byte_is_noticed() {
 #[test]
 fn a_changed_byte_under_a_right_checksum_is_refused_or_means_what_it_says() {
     changed_bytes_are_refused_or_mean_what_they_say(&snapshot_of(5).1);
-    let mut bytes = Vec::new();
-    snapshot::write(&samples::data_of_rules_2(5), 77, [3; 32], &mut bytes).unwrap();
-    changed_bytes_are_refused_or_mean_what_they_say(&bytes);
+    for data in [samples::data_of_rules_2(5), samples::data_of_rules_3(5)] {
+        let mut bytes = Vec::new();
+        snapshot::write(&data, 77, [3; 32], &mut bytes).unwrap();
+        changed_bytes_are_refused_or_mean_what_they_say(&bytes);
+    }
 }
 
 fn changed_bytes_are_refused_or_mean_what_they_say(bytes: &[u8]) {
@@ -155,26 +157,29 @@ fn sections_that_are_missing_doubled_or_followed_by_more_are_refused() {
     }
 }
 
-/// While rules 1 count, a newer build writes what an older one reads, and both come to the
+/// While older rules count, a newer build writes what an older one reads, and both come to the
 /// same hash; from then on it says itself that it is newer.
 #[test]
 fn the_format_is_the_oldest_that_holds_the_state() {
-    let versions = [(samples::data(5), 1), (samples::data_of_rules_2(5), 2)];
+    let versions =
+        [(samples::data(5), 1), (samples::data_of_rules_2(5), 2), (samples::data_of_rules_3(5), 3)];
     for (data, version) in versions {
         let mut bytes = Vec::new();
         snapshot::write(&data, 77, [3; 32], &mut bytes).unwrap();
         assert_eq!(bytes[START - 1], version);
-        bytes[START - 1] = 3 - version;
-        let error = snapshot::read(&mut &bytes[..]).expect_err("one state has one encoding");
-        assert!(matches!(error, SnapshotError::Damaged { .. }), "{error}");
+        for other in (1..=snapshot::VERSION).filter(|other| *other != version) {
+            bytes[START - 1] = other;
+            let error = snapshot::read(&mut &bytes[..]).expect_err("one state has one encoding");
+            assert!(matches!(error, SnapshotError::Damaged { .. }), "{error}");
+        }
     }
 }
 
 #[test]
 fn a_newer_format_is_told_from_damage() {
     let (_, mut bytes) = snapshot_of(5);
-    bytes[START - 1] = 3;
-    assert!(matches!(snapshot::read(&mut &bytes[..]), Err(SnapshotError::Newer { version: 3 })));
+    bytes[START - 1] = 4;
+    assert!(matches!(snapshot::read(&mut &bytes[..]), Err(SnapshotError::Newer { version: 4 })));
     bytes[0] ^= 1;
     assert!(matches!(snapshot::read(&mut &bytes[..]), Err(SnapshotError::Damaged { .. })));
 }

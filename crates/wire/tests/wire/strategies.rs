@@ -87,11 +87,21 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
 
 fn campaign_config() -> impl Strategy<Value = Box<CampaignConfig>> {
     let vaccine = (text(), long()).prop_map(|(name, quota)| Vaccine { name, quota });
-    let numbers = (option::of(long()), long(), long(), any::<i16>());
+    let numbers = (option::of(long()), long(), long(), any::<i16>(), prop_oneof![Just(0), long()]);
     (text(), vec(vaccine, 0..4), rules(), windows(), numbers).prop_map(
-        |(name, vaccines, rules, windows, (room, quota, hold_ms, utc_offset_min))| {
+        |(name, vaccines, rules, windows, (room, quota, hold_ms, utc_offset_min, reminder_ms))| {
             let room = room.map(RoomId);
-            Box::new(CampaignConfig { name, room, quota, vaccines, rules, windows, hold_ms, utc_offset_min })
+            Box::new(CampaignConfig {
+                name,
+                room,
+                quota,
+                vaccines,
+                rules,
+                windows,
+                hold_ms,
+                utc_offset_min,
+                reminder_ms,
+            })
         },
     )
 }

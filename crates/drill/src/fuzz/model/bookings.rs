@@ -95,6 +95,7 @@ impl Model {
             until,
             pass,
             confirmed: false,
+            reminded: false,
         });
         let booking = BookingId(self.bookings.len() as u32 - 1);
         Ok(Outcome::Held { booking, ends_at: Time(until) })
@@ -223,6 +224,35 @@ impl Model {
         if gone >= u64::from(slot.spec.capacity) { no(Reason::SlotFull) } else { Ok(()) }
     }
 
+    /// When people are to be reminded of this booking, where its campaign reminds anybody.
+    #[must_use]
+    pub fn reminder_due(&self, booking: &Booking) -> Option<u64> {
+        let before = u64::from(self.campaigns[&self.campaign_of(booking.slot)].config.reminder_ms);
+        (before > 0).then(|| self.slots[booking.slot.0 as usize].spec.starts_at.0 - before)
+    }
+
+    /// Those whose reminder is due, by when it is and by number. A booking that was made or moved
+    /// when it was due already gets none, and nobody is reminded of what has begun.
+    pub(super) fn remind(&mut self) {
+        let mut due = Vec::new();
+        for (number, booking) in self.bookings.iter().enumerate() {
+            let Some(at) = self.reminder_due(booking) else { continue };
+            let waits = booking.state == BookingState::Booked && !booking.reminded && booking.until < at;
+            if waits && at <= self.now {
+                due.push((at, number));
+            }
+        }
+        due.sort_unstable();
+        for (_, number) in due {
+            self.bookings[number].reminded = true;
+            let slot = self.bookings[number].slot;
+            if self.slots[slot.0 as usize].spec.starts_at.0 > self.now {
+                let person = self.bookings[number].person;
+                self.message(EffectKind::Reminder, BookingId(number as u32), person);
+            }
+        }
+    }
+
     fn mine(&mut self, id: BookingId, person: PersonId) -> Result<&mut Booking, Outcome> {
         let booking = self.bookings.get_mut(id.0 as usize).filter(|booking| booking.person == person);
         booking.map_or_else(|| no(Reason::BookingUnknown), Ok)
@@ -307,7 +337,7 @@ impl Model {
         self.check_free(to)?;
         let now = self.now;
         let booking = &mut self.bookings[id.0 as usize];
-        (booking.slot, booking.until) = (to, now);
+        (booking.slot, booking.until, booking.reminded) = (to, now, false);
         self.message(EffectKind::BookingRescheduled, id, person);
         Ok(Outcome::Rescheduled { booking: id })
     }

@@ -109,6 +109,8 @@ pub struct Booking {
     pub pass: Option<Pass>,
     /// Whether it was ever confirmed.
     pub confirmed: bool,
+    /// Whether its person was reminded of this slot, or the time for it went by.
+    pub reminded: bool,
 }
 
 /// A refusal.
@@ -132,7 +134,7 @@ pub fn check_text(text: &str) -> Result<(), Outcome> {
 }
 
 impl Model {
-    /// Lets time pass: holds end, passes end, rooms open. Earlier instants change nothing.
+    /// Lets time pass: holds end, people are reminded, passes end, rooms open. Earlier instants change nothing.
     pub fn pass_time(&mut self, at: u64) {
         if at <= self.now {
             return;
@@ -143,6 +145,7 @@ impl Model {
                 booking.state = BookingState::Lapsed;
             }
         }
+        self.remind();
         for id in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.room_time_passes(id);
         }
@@ -212,13 +215,13 @@ impl Model {
         }
     }
 
-    /// There are two versions of the rules so far.
+    /// There are three versions of the rules so far.
     fn upgrade(&mut self, rules: u32) -> Verdict {
-        if rules != 2 || self.upgrades != 0 {
+        if rules != self.upgrades + 2 || rules > 3 {
             return no(Reason::RulesUnknown);
         }
-        self.upgrades = 1;
-        self.publish(EventKind::RulesUpgraded, 0, 2, "");
+        self.upgrades += 1;
+        self.publish(EventKind::RulesUpgraded, 0, u64::from(rules), "");
         Ok(Outcome::Done)
     }
 

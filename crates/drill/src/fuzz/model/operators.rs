@@ -70,6 +70,9 @@ impl Model {
     }
 
     fn create_campaign(&mut self, id: CampaignId, config: &CampaignConfig) -> Verdict {
+        if config.reminder_ms > 0 && self.upgrades < 2 {
+            return no(Reason::RulesUnknown);
+        }
         if self.campaigns.contains_key(&id) {
             return no(Reason::CampaignExists);
         }
@@ -91,6 +94,10 @@ impl Model {
         }
         if !(-840..=840).contains(&config.utc_offset_min) {
             return no_with(Reason::SettingUnfit, 8);
+        }
+        // Ten minutes to fourteen days.
+        if config.reminder_ms > 0 && !(600_000..=1_209_600_000).contains(&config.reminder_ms) {
+            return no_with(Reason::SettingUnfit, 9);
         }
         self.campaigns.insert(id, Campaign { config: config.clone(), paused: None, closed: false });
         self.publish(EventKind::CampaignCreated, id.0, u64::from(config.quota), "");

@@ -50,6 +50,12 @@ pub struct NewCampaign {
     /// The local clock, minutes ahead of UTC.
     #[serde(default = "korea")]
     pub utc_offset_min: i16,
+    /// How long before the appointment people are reminded of it, milliseconds: 600,000 (ten
+    /// minutes) to 1,209,600,000 (fourteen days), or 0 for never. Cannot be changed later; needs
+    /// version 3 of the rules.
+    #[serde(default)]
+    #[schema(example = 86_400_000, maximum = 1_209_600_000)]
+    pub reminder_ms: u32,
 }
 
 fn korea() -> i16 {
@@ -155,6 +161,7 @@ pub async fn create_campaign(
         windows: new.windows.to_windows(new.utc_offset_min)?,
         hold_ms: new.hold_ms,
         utc_offset_min: new.utc_offset_min,
+        reminder_ms: new.reminder_ms,
     };
     let body = Body::CreateCampaign { campaign: CampaignId(new.campaign), config: Box::new(config) };
     operate(site, staff, key, body).await

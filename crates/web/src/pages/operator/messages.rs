@@ -54,5 +54,6 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Booked => "message-purpose-booked",
         Purpose::Cancelled => "message-purpose-cancelled",
         Purpose::Moved => "message-purpose-moved",
+        Purpose::Reminder => "message-purpose-reminder",
     }
 }

@@ -64,14 +64,53 @@ pub struct Choose {
     pub moving: bool,
     /// Why booking is paused.
     pub reason: Option<String>,
+    /// Why the reader cannot book yet, or at all.
+    pub eligible: Option<Eligible>,
     /// The campaign's name.
     pub campaign: String,
     /// What was chosen before.
     pub trail: Option<String>,
+    /// Where they had a place last.
+    pub shortcut: Option<Shortcut>,
     /// What there is.
     pub rows: Vec<Choice>,
     /// The rest of a long list.
     pub next: Option<String>,
+    /// Clinics of the region's other districts, where this one has little left.
+    pub elsewhere: Vec<Choice>,
+    /// All clinics of the region.
+    pub all: Option<Shortcut>,
+}
+
+/// A way past a step.
+#[derive(Debug)]
+pub struct Shortcut {
+    /// Where it leads.
+    pub href: String,
+    /// What is there.
+    pub name: String,
+}
+
+/// Why somebody cannot book now.
+#[derive(Debug)]
+pub struct Eligible {
+    /// From when they may, or that they may not.
+    pub title: String,
+    /// Why.
+    pub text: String,
+    /// Whether their day is still to come.
+    pub later: bool,
+    /// Where a birth date is corrected.
+    pub correct: Option<String>,
+}
+
+/// A clinic's earliest free time.
+#[derive(Debug)]
+pub struct FreeAt {
+    /// The time, with its zone.
+    pub text: String,
+    /// The instant.
+    pub machine: String,
 }
 
 /// One thing to choose.
@@ -83,6 +122,8 @@ pub struct Choice {
     pub name: String,
     /// A second line.
     pub line: Option<String>,
+    /// Its earliest free time.
+    pub earliest: Option<FreeAt>,
     /// Free places.
     pub free: u64,
 }
@@ -107,12 +148,20 @@ pub struct Slots {
     pub problem: Option<String>,
     /// Why booking is paused.
     pub reason: Option<String>,
-    /// Days with times.
+    /// Why the reader cannot book yet, or at all.
+    pub eligible: Option<Eligible>,
+    /// Days with times; a strip of them.
     pub days: Vec<DayChoice>,
+    /// The strip before.
+    pub earlier_days: Option<String>,
+    /// The strip after.
+    pub later_days: Option<String>,
     /// The chosen day's name.
     pub day_name: String,
     /// Its times.
     pub times: Vec<TimeChoice>,
+    /// The rest of them.
+    pub more_times: Option<String>,
     /// Where a time is posted.
     pub action: String,
     /// This page, to come back to.
@@ -216,8 +265,23 @@ pub struct Booking {
     pub used: bool,
     /// Its code.
     pub code: String,
+    /// The same as a picture, while it is booked.
+    pub qr: Option<Qr>,
+    /// Whether a calendar can take it.
+    pub in_calendar: bool,
+    /// Through whom it was made.
+    pub made: String,
     /// When, where and what.
     pub visit: Visit,
+}
+
+/// A QR code as a picture.
+#[derive(Debug)]
+pub struct Qr {
+    /// Its side with the margin, modules.
+    pub side: usize,
+    /// The dark modules, as the path of an SVG.
+    pub path: String,
 }
 
 /// Asks once before a cancellation.
@@ -255,6 +319,8 @@ pub struct BookingRow {
     pub clinic: String,
     /// The campaign.
     pub campaign: String,
+    /// Through whom it was made, unless on this site.
+    pub made: Option<String>,
     /// What became of it.
     pub state: &'static str,
     /// The style of that.
