@@ -226,8 +226,10 @@
     judge(alarms);
     if (!hovers) say(`${live.dataset.on} ${clock(sample.at_ms)}`);
     if (step > 1) return;
-    if (sample.at_ms <= newest() && past.at.length) return;
-    if (past.at.length && sample.at_ms - newest() > GAP_MS) {
+    const ahead = past.at.length ? sample.at_ms - newest() : 0;
+    if (past.at.length && ahead <= 0 && ahead > -60000) return;
+    // Some were missed, or the clock was set back.
+    if (Math.abs(ahead) > GAP_MS) {
       fetchPast().catch(() => {});
       return;
     }
@@ -250,6 +252,8 @@
       fetch('/api/v1/operator/alarms').then(({ status }) => {
         over = status === 401 || status === 403;
         if (over) say(live.dataset.over);
+        // Whoever may not listen looks, every few seconds.
+        else return fetchPast();
       }).catch(() => {}).finally(() => setTimeout(connect, AGAIN_MS));
     };
   }

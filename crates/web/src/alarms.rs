@@ -147,7 +147,7 @@ fn follow(
         Verdict::Bad(measured) => Some(Alarm {
             kind,
             room,
-            since_ms: before.map_or(at_ms, |alarm| alarm.since_ms),
+            since_ms: before.map_or(at_ms, |alarm| alarm.since_ms.min(at_ms)),
             measured: u32::try_from(measured).unwrap_or(u32::MAX),
             calm: 0,
         }),
@@ -158,11 +158,14 @@ fn follow(
     }
 }
 
-/// The samples of the last `ms`, if enough of them are there to judge by.
+/// The samples of the last `ms`, if enough of them are there to judge by. By what they cover and not
+/// by their times: while a clock that was set back catches up, one sample grows and takes in all.
 fn window<'a, 's>(samples: &'a [&'s Sample], ms: u64) -> Option<&'a [&'s Sample]> {
-    let newest = samples.last()?;
-    let from = samples.partition_point(|sample| sample.at_ms + ms <= newest.at_ms);
-    let covered: u64 = samples[from..].iter().map(|sample| u64::from(sample.ms)).sum();
+    let (mut from, mut covered) = (samples.len(), 0);
+    while from > 0 && covered < ms {
+        from -= 1;
+        covered += u64::from(samples[from].ms);
+    }
     (covered * 100 >= ms * WINDOW_PERCENT).then_some(&samples[from..])
 }
 

@@ -173,6 +173,31 @@ fn a_clock_that_stays_behind_is_an_alarm_and_one_that_catches_up_is_none() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_hides_no_alarm() {
+    // While it catches up, everything is counted with the newest sample, which grows.
+    let mut samples: Vec<Sample> = (0..200_u64)
+        .map(|second| Sample {
+            at_ms: START + second * 1_000,
+            ms: 1_000,
+            node: node(),
+            rooms: vec![room()],
+            campaigns: Vec::new(),
+        })
+        .collect();
+    let mut standing = Vec::new();
+    for second in 0..30 {
+        let newest = samples.last_mut().unwrap();
+        let node = NodeSample { clock_behind_ms: 40_000, ..node() };
+        let (at_ms, rooms) = (newest.at_ms, vec![room()]);
+        newest.merge(&Sample { at_ms, ms: 1_000, node, rooms, campaigns: Vec::new() });
+        standing = look(&standing, &samples.iter().collect::<Vec<_>>());
+        let kinds: Vec<Kind> = standing.iter().map(|alarm| alarm.kind).collect();
+        let expected = if second < 8 { &[][..] } else { &[Kind::ClockBehind] };
+        assert_eq!(kinds, expected, "{second} s after it was set back");
+    }
+}
+
+#[test]
 fn messages_that_wait_for_more_than_a_minute_are_an_alarm() {
     let oldest = |messages_oldest_s| NodeSample { messages_oldest_s, ..node() };
     check(&[

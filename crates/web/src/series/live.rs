@@ -2,11 +2,14 @@
 //! signed out, their time is over, or the service stops.
 //!
 //! Every frame says all there is of its second, so a slow listener misses some and is never sent a
-//! heap of old ones; after a gap a page fetches the series anew. Listeners are bounded, and one that
-//! takes nothing for half a minute is hung up on. Start at [`listen`].
+//! heap of old ones; after a gap a page fetches the series anew. Listeners are bounded, all of them and
+//! those of one account, so that nobody keeps the others from looking. One whose machine takes nothing
+//! is hung up on by the server (`ServerOptions::untaken_time`), and its place is free then. Start at
+//! [`listen`].
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame as BodyFrame};
 use jari_wire::token::StaffSession;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use utoipa::ToSchema;
 
 use super::sample::Sample;
@@ -25,6 +28,8 @@ use crate::site::Site;
 
 /// Listeners of one node.
 pub const LISTENERS_MAX: usize = 64;
+/// Of them, those of one account: somebody's open tabs, or a script gone wrong.
+pub const LISTENERS_OF_ONE_MAX: usize = 8;
 /// A browser whose connection ended comes back after so long, ms.
 const RETRY_MS: u32 = 2_000;
 /// Something is sent at least this often, so that nobody on the way hangs up.
@@ -45,15 +50,49 @@ pub struct Second {
 pub(crate) struct Live {
     frames: watch::Sender<Bytes>,
     stopped: watch::Sender<bool>,
-    places: Arc<Semaphore>,
+    /// How many listen, by account. Whoever does not listen is not in it.
+    listening: Mutex<BTreeMap<u32, usize>>,
+}
+
+/// A listener's place, free again when it is dropped.
+struct Place {
+    live: Arc<Live>,
+    user: u32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut listening = self.live.listening();
+        let left = listening.get(&self.user).map_or(0, |count| count - 1);
+        match left {
+            0 => drop(listening.remove(&self.user)),
+            _ => drop(listening.insert(self.user, left)),
+        }
+    }
 }
 
 impl Live {
+    fn listening(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, usize>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for someone, if there is one.
+    fn place(self: &Arc<Live>, user: u32) -> Option<Place> {
+        let mut listening = self.listening();
+        let all: usize = listening.values().sum();
+        let own = listening.get(&user).copied().unwrap_or(0);
+        if all >= LISTENERS_MAX || own >= LISTENERS_OF_ONE_MAX {
+            return None;
+        }
+        listening.insert(user, own + 1);
+        Some(Place { live: Arc::clone(self), user })
+    }
+
     pub(super) fn new() -> Arc<Live> {
         Arc::new(Live {
             frames: watch::Sender::new(Bytes::new()),
             stopped: watch::Sender::new(false),
-            places: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            listening: Mutex::default(),
         })
     }
 
@@ -100,7 +139,7 @@ pub fn listen(site: &Arc<Site>, staff: StaffSession) -> Result<Events, Problem> 
     if site.is_draining() || *live.stopped.borrow() {
         return Err(jari_node::Rejected::Stopping.into());
     }
-    let place = Arc::clone(&live.places).try_acquire_owned().map_err(|_| full())?;
+    let place = live.place(staff.user).ok_or_else(full)?;
     let (sender, receiver) = mpsc::channel(1);
     let listener = Listener {
         frames: live.frames.subscribe(),
@@ -120,7 +159,7 @@ struct Listener {
     site: Arc<Site>,
     staff: StaffSession,
     sender: mpsc::Sender<Bytes>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Listener {
@@ -152,6 +191,7 @@ impl Listener {
 }
 
 fn full() -> Problem {
-    let detail = "Many consoles are open at this node. Close one, or look at the series instead.";
+    let detail =
+        "Many consoles are open at this node, or eight are yours. Close one, or look at the series instead.";
     Problem::busy("listeners_full", "Too many listen", detail, 5_000)
 }

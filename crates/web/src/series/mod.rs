@@ -1,10 +1,10 @@
 //! The recorder: once a second, what happened and what stands, for the operator's plots and alarms.
 //!
 //! It costs a request some atomic additions (`traffic`), and the state one short look a second. It
-//! keeps a week in bounded memory (`tiers`) and its minutes in a file (`file`), judges the last minutes (`alarms`), and tells whoever
-//! listens (`live`). It must never hold anything about one person, nor keep a request waiting.
+//! keeps a week in bounded memory (`tiers`) and its minutes in a file (`file`), judges the last minutes
+//! (`alarms`), and tells whoever listens (`live`). It must never hold anything about one person, nor keep a request waiting.
 //!
-//! Start at [`record`], then [`sample`].
+//! Start at [`Recorder`] and [`record`], then [`sample`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,49 +77,80 @@ impl Series {
     }
 }
 
-/// Records every second, for as long as it is let; the minutes of an earlier life are there first.
+/// Records every second, for as long as it is let.
 pub(crate) async fn run(site: Arc<Site>, mut seconds: tokio::time::Interval) {
-    let mut file = open_file(&site).await;
-    let mut written_ms = 0;
+    let mut recorder = Recorder::start(site).await;
     loop {
         seconds.tick().await;
-        record(&site);
-        let minute = site.series.kept().tiers.last_whole_minute().cloned();
-        if let Some(minute) = minute.filter(|minute| minute.at_ms > written_ms) {
-            written_ms = minute.at_ms;
-            file = append(file, minute).await;
+        recorder.second().await;
+    }
+}
+
+/// What records, and keeps the minutes in their file if there is to be one.
+pub struct Recorder {
+    site: Arc<Site>,
+    minutes: Option<Minutes>,
+}
+
+/// The file, and what is known to be in it.
+struct Minutes {
+    file: SeriesFile,
+    /// The end of the last minute that was written, or given up, ms.
+    written_ms: u64,
+    /// The last one could not be written, and that was said.
+    is_failing: bool,
+}
+
+impl Recorder {
+    /// Takes in the minutes of an earlier life.
+    pub async fn start(site: Arc<Site>) -> Recorder {
+        let minutes = open_file(&site).await;
+        Recorder { site, minutes }
+    }
+
+    /// Records a second, and writes the minute that is over with it.
+    pub async fn second(&mut self) {
+        record(&self.site);
+        let minute = self.site.series.kept().tiers.last_whole_minute().cloned();
+        // The last bytes of a disk are the journal's.
+        let Some(minute) = minute.filter(|_| !self.site.node.status().disk_full) else { return };
+        let is_new = |minutes: &mut Minutes| minutes.written_ms != minute.at_ms;
+        if let Some(minutes) = self.minutes.take_if(is_new) {
+            self.minutes = tokio::task::spawn_blocking(move || minutes.write(&minute)).await.ok();
         }
     }
 }
 
 /// The file, if there is to be one, and what it knows taken in.
-async fn open_file(site: &Site) -> Option<SeriesFile> {
-    let (path, now) = (site.options.series_file.clone()?, site.node.now());
-    let opened = tokio::task::spawn_blocking(move || SeriesFile::open(&path, now.0)).await;
-    match opened {
-        Ok(Ok((file, minutes))) => {
-            let mut kept = site.series.kept();
-            minutes.iter().for_each(|minute| kept.tiers.push_minute(minute));
-            Some(file)
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the console's past cannot be kept in its file; it ends with this process");
-            None
-        }
-        Err(_) => None,
-    }
+async fn open_file(site: &Site) -> Option<Minutes> {
+    let (file, now) = (SeriesFile::at(site.options.series_file.clone()?), site.node.now());
+    let opened = tokio::task::spawn_blocking(move || (file.read(now.0), file)).await;
+    let (read, file) = opened.ok()?;
+    let known = read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the console's past cannot be read from its file");
+        Vec::new()
+    });
+    let mut kept = site.series.kept();
+    known.iter().for_each(|minute| kept.tiers.push_minute(minute));
+    Some(Minutes { file, written_ms: known.last().map_or(0, |last| last.at_ms), is_failing: false })
 }
 
-async fn append(file: Option<SeriesFile>, minute: Sample) -> Option<SeriesFile> {
-    let mut file = file?;
-    let appended = tokio::task::spawn_blocking(move || file.append(&minute).map(|()| file)).await;
-    match appended {
-        Ok(Ok(file)) => Some(file),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the console's past is kept in its file no longer");
-            None
+impl Minutes {
+    fn write(mut self, minute: &Sample) -> Minutes {
+        if minute.at_ms < self.written_ms {
+            self.file.begin_again();
         }
-        Err(_) => None,
+        self.written_ms = minute.at_ms;
+        let written = self.file.append(minute);
+        match &written {
+            Err(error) if !self.is_failing => {
+                tracing::warn!(%error, "the console's past cannot be kept in its file; it is tried every minute");
+            }
+            Ok(()) if self.is_failing => tracing::info!("the console's past is kept in its file again"),
+            _ => {}
+        }
+        self.is_failing = written.is_err();
+        self
     }
 }
 
@@ -161,6 +192,7 @@ impl Kept {
     /// Takes in a sample whose rooms count from their beginning; gives it as it is kept.
     fn take_in(&mut self, mut sample: Sample) -> (Sample, Vec<Alarm>) {
         let before = self.recorded_ms.replace(sample.at_ms);
+        self.tiers.forget_future(sample.at_ms);
         // A clock that was set back says nothing; then it was a second, as ever.
         let covers = before.and_then(|before| sample.at_ms.checked_sub(before)).filter(|ms| *ms > 0);
         sample.ms = covers.unwrap_or(1_000).min(SAMPLE_MS_MAX) as u32;

@@ -8,7 +8,8 @@ use jari_core::{Data, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Rooms and campaigns in a sample, each: those that are not over, the lowest numbers first.
+/// Rooms and campaigns in a sample, each: those that are not over. Where there are more, those that are
+/// open now, then those with the highest numbers, which were made last.
 pub const SUBJECTS_MAX: usize = 32;
 
 /// A second of the service, or several that were merged.
@@ -186,28 +187,40 @@ impl RoomSample {
 
 /// Rooms that are not over, with everything since they were made.
 pub(super) fn rooms_of(data: &Data) -> Vec<RoomSample> {
-    let open = data.rooms.iter().filter(|(_, room)| room.phase != Phase::Closed);
+    let rooms = data.rooms.iter().filter(|(_, room)| room.phase != Phase::Closed);
     let samples =
-        open.map(|(id, room)| {
+        rooms.map(|(id, room)| {
             let campaign = room.config.campaign.and_then(|id| data.campaigns.get(&id));
             let places = campaign.map(|campaign| {
                 if campaign.is_taking_holds(data.time) { campaign.free_at(data.time) } else { 0 }
             });
-            RoomSample::of(id.0, room, places)
+            (room.phase == Phase::Open, RoomSample::of(id.0, room, places))
         });
-    samples.take(SUBJECTS_MAX).collect()
+    foremost(samples.collect(), |room| room.room)
 }
 
 /// Campaigns that are not over.
 pub(super) fn campaigns_of(data: &Data) -> Vec<CampaignSample> {
-    let open = data.campaigns.iter().filter(|(_, campaign)| !campaign.closed);
-    let samples = open.map(|(id, campaign)| CampaignSample {
-        campaign: id.0,
-        held: campaign.supply.held,
-        booked: campaign.supply.booked.saturating_add(campaign.supply.used),
-        free: campaign.supply.free(),
+    let campaigns = data.campaigns.iter().filter(|(_, campaign)| !campaign.closed);
+    let samples = campaigns.map(|(id, campaign)| {
+        let sample = CampaignSample {
+            campaign: id.0,
+            held: campaign.supply.held,
+            booked: campaign.supply.booked.saturating_add(campaign.supply.used),
+            free: campaign.supply.free(),
+        };
+        (campaign.is_taking_holds(data.time), sample)
     });
-    samples.take(SUBJECTS_MAX).collect()
+    foremost(samples.collect(), |campaign| campaign.campaign)
+}
+
+/// As many as there may be, in the order of their numbers: those that are open before the others, and
+/// those that were made last before the others.
+fn foremost<T>(mut all: Vec<(bool, T)>, number: impl Fn(&T) -> u32) -> Vec<T> {
+    all.sort_by_key(|(is_open, one)| std::cmp::Reverse((*is_open, number(one))));
+    all.truncate(SUBJECTS_MAX);
+    all.sort_by_key(|(_, one)| number(one));
+    all.into_iter().map(|(_, one)| one).collect()
 }
 
 /// How far `now` is behind the latest instant of the order, ms.
@@ -228,5 +241,17 @@ fn merge_each<T: Clone>(
             Err(at) if earlier.len() < SUBJECTS_MAX => earlier.insert(at, one.clone()),
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_rooms_none_that_is_open_is_left_out() {
+        let all = (1..=100).map(|number| (number <= 3, number)).collect();
+        let kept = foremost(all, |number| *number);
+        assert_eq!(kept, [1, 2, 3].into_iter().chain(72..=100).collect::<Vec<u32>>());
     }
 }

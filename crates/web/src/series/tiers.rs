@@ -14,6 +14,8 @@ pub const POINTS_MAX: u64 = 1_024;
 const STEP_S_MAX: u64 = 3_600;
 /// Seconds of a sample, and how many of them are kept.
 const GRAINS: [(u64, usize); 3] = [(1, 900), (10, 2_160), (60, 10_080)];
+/// What a clock is set back by without the past being taken for wrong, ms.
+const SET_BACK_MS: u64 = 60_000;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -38,10 +40,20 @@ impl Default for Tiers {
 
 impl Tiers {
     /// Takes a sample into every grain. One that is older than the newest counts with the newest:
-    /// clocks are set back, and the past is not written again.
+    /// clocks are set back a little, and the past is not written again.
     pub fn push(&mut self, sample: &Sample) {
         for tier in &mut self.0 {
             tier.push(sample);
+        }
+    }
+
+    /// Forgets what was recorded later than `now_ms`, if the clock was set back by more than a
+    /// minute: it was wrong before, and nothing could be added until it was that late again.
+    pub fn forget_future(&mut self, now_ms: u64) {
+        for tier in &mut self.0 {
+            if tier.samples.back().is_some_and(|newest| newest.at_ms > now_ms + SET_BACK_MS) {
+                tier.samples.retain(|sample| sample.at_ms <= now_ms);
+            }
         }
     }
 
@@ -201,5 +213,20 @@ mod tests {
         let times: Vec<u64> = tiers.seconds(9).iter().map(|sample| (sample.at_ms - START) / 1_000).collect();
         assert_eq!(times, [100, 101, 102]);
         assert_eq!(tiers.seconds(9)[1].ms, 3_000);
+    }
+
+    #[test]
+    fn after_a_clock_that_was_far_ahead_the_record_goes_on_at_the_right_time() {
+        let mut tiers = Tiers::default();
+        for at_s in (0..100).chain(7_200..7_300) {
+            tiers.push(&second(at_s));
+        }
+        for at_s in 100..200 {
+            tiers.forget_future(START + at_s * 1_000);
+            tiers.push(&second(at_s));
+        }
+        let times: Vec<u64> = tiers.seconds(999).iter().map(|one| (one.at_ms - START) / 1_000).collect();
+        assert_eq!(times, (0..200).collect::<Vec<u64>>());
+        assert!(tiers.since(0, 60).iter().all(|point| point.at_ms <= START + 200_000));
     }
 }

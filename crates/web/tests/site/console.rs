@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use jari_web::ServerOptions;
 use jari_web::actions::operator;
-use jari_web::series::{live, record};
+use jari_web::series::{Recorder, live, record};
+use jari_wire::token::StaffSession;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -58,6 +60,37 @@ async fn arrivals_and_requests_are_recorded_second_by_second() {
     assert_eq!(series["node"]["polls"][1], 1);
     assert!(series["node"]["flush_p99_us"][1].as_u64().unwrap() > 0, "records were flushed");
     assert!(series["node"]["latency_p99_us"][1].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_service_that_starts_again_knows_the_minutes_before_and_counts_none_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("series.jsonl");
+    let served = |series: &Value| {
+        let counts = series["node"]["served"].as_array().unwrap().iter();
+        counts.filter_map(Value::as_u64).sum::<u64>()
+    };
+    let mut written = Vec::new();
+    // Each life serves three requests in each of its two whole minutes, and is not whole in its last.
+    for life in 0..3_u64 {
+        let site = TestSite::with(|options| options.series_file = Some(path.clone())).await;
+        let begins = START + life * 180_000;
+        site.clock.set(jari_core::Time(begins));
+        let mut recorder = Recorder::start(site.site.clone()).await;
+        let series = site.operator().await.get("/api/v1/operator/series?from=0&step=60").await.json();
+        assert_eq!(served(&series), life * 6, "what was written before is known, each minute once: {series}");
+        for tick in 1..=13 {
+            if tick % 5 == 0 {
+                for _ in 0..3 {
+                    site.nobody().get("/api/v1/campaigns").await;
+                }
+            }
+            site.clock.set(jari_core::Time(begins + tick * 10_000));
+            recorder.second().await;
+        }
+        written.push(std::fs::read_to_string(&path).unwrap().lines().count());
+    }
+    assert_eq!(written, [2, 4, 6]);
 }
 
 #[tokio::test]
@@ -132,17 +165,62 @@ async fn a_page_says_that_all_is_well_and_has_the_last_values_as_text() {
 async fn listeners_are_bounded_and_a_place_that_is_left_is_given_again() {
     let site = TestSite::new().await;
     let staff = operator::session(&site.site, &site.operator_token().await).unwrap();
-    let mut listening: Vec<live::Events> =
-        (0..live::LISTENERS_MAX).map(|_| live::listen(&site.site, staff).unwrap()).collect();
-    let refused = live::listen(&site.site, staff).map(|_| ()).unwrap_err();
+    let listen = |user| live::listen(&site.site, StaffSession { user, ..staff });
+    let mut listening: Vec<live::Events> = (0..live::LISTENERS_MAX)
+        .map(|number| listen((number / live::LISTENERS_OF_ONE_MAX) as u32).unwrap())
+        .collect();
+    let refused = listen(99).map(|_| ()).unwrap_err();
     assert_eq!((refused.status.as_u16(), refused.code), (503, "listeners_full"));
     listening.pop();
     let again = async {
-        while live::listen(&site.site, staff).is_err() {
+        while listen(99).is_err() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), again).await.expect("the place is free again");
+}
+
+#[tokio::test]
+async fn one_account_does_not_take_the_places_of_the_others() {
+    let site = TestSite::new().await;
+    let staff = operator::session(&site.site, &site.operator_token().await).unwrap();
+    let listen = |user| live::listen(&site.site, StaffSession { user, ..staff });
+    let _own: Vec<live::Events> = (0..live::LISTENERS_OF_ONE_MAX).map(|_| listen(7).unwrap()).collect();
+    assert_eq!(listen(7).map(|_| ()).unwrap_err().code, "listeners_full");
+    assert!(listen(8).is_ok());
+}
+
+/// Who listens and reads nothing would hold a connection, for which there is one place here, for ever.
+#[tokio::test]
+async fn whoever_takes_nothing_is_hung_up_on() {
+    let site = TestSite::new().await;
+    let untaken_time = Duration::from_millis(200);
+    let server = run(&site, ServerOptions { connections_max: 1, untaken_time, ..at_once() }).await;
+    let token = site.operator_token().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut deaf = socket.connect(server.address).await.unwrap();
+    deaf.write_all(listening(&token).as_bytes()).await.unwrap();
+    let another_is_served = async {
+        for second in 1.. {
+            site.at(START + second * 1_000).await;
+            record(&site.site);
+            let mut other = TcpStream::connect(server.address).await.unwrap();
+            let asked = other.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let mut answer = [0; 64];
+            let read = other.read(&mut answer).await.unwrap_or(0);
+            if asked.is_ok() && second > 1 && answer[..read].starts_with(b"HTTP/1.1 200") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), another_is_served).await.expect("the place is free again");
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
+}
+
+fn listening(token: &str) -> String {
+    format!("GET /api/v1/operator/events HTTP/1.1\r\nhost: x\r\ncookie: jari_staff={token}\r\n\r\n")
 }
 
 /// Someone who listens on a real socket.
@@ -154,9 +232,7 @@ struct Listener {
 impl Listener {
     async fn new(address: std::net::SocketAddr, token: &str) -> Listener {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request =
-            format!("GET /api/v1/operator/events HTTP/1.1\r\nhost: x\r\ncookie: jari_staff={token}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(listening(token).as_bytes()).await.unwrap();
         let mut listener = Listener { stream, heard: String::new() };
         listener.until("retry: 2000").await;
         listener
