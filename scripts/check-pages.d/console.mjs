@@ -1,4 +1,5 @@
 // The operator's console, as far as the waiting and booking of this walk need it.
+import { createHmac } from "node:crypto";
 import { Person } from "./people.mjs";
 import * as theatre from "./stage.mjs";
 
@@ -20,8 +21,58 @@ export async function signIn(stage) {
   await surveyor.survey(operator.page, "operator-campaign", plots);
   await operator.open("/operator/runbook#alarm-slow-disk");
   await surveyor.survey(operator.page, "operator-runbook", { plots: true });
+  await keepStaff(stage, operator);
   await seeWithoutScripts(stage);
   return operator;
+}
+
+// Accounts: a second factor with a code that is worked out as an authenticator does, a colleague with a
+// first password, the audit list.
+async function keepStaff(stage, operator) {
+  const { surveyor } = stage;
+  const expect = (holds, what) => surveyor.expect("operator-staff", holds, what);
+  await operator.open("/operator/account");
+  await surveyor.survey(operator.page, "operator-account");
+  await operator.open("/operator/staff");
+  await operator.say({ name: "watcher" });
+  await operator.page.selectOption("#role", "auditor");
+  await operator.press("form[action='/operator/staff'] button");
+  await surveyor.survey(operator.page, "operator-first-password", { still: true });
+  const first = await operator.page.textContent(".first");
+  await operator.open("/operator/staff");
+  expect(!(await operator.page.content()).includes(first), "a first password is shown twice");
+  await operator.page.click("details summary");
+  await surveyor.survey(operator.page, "operator-staff");
+  const watcher = await Person.arrive(stage, { name: "watcher", language: "en", width: 1280 });
+  await watcher.open("/operator");
+  await watcher.say({ name: "watcher", password: first });
+  await watcher.press("form[action='/operator/sign-in'] button");
+  await surveyor.survey(watcher.page, "operator-password-first");
+  // By keyboard alone, with a key that no camera reads.
+  await watcher.type({ old: first, new: "a-password-of-my-own", again: "a-password-of-my-own" });
+  await watcher.enter("form[action$='/password'] button");
+  await watcher.enter("form[action$='/begin'] button");
+  await surveyor.survey(watcher.page, "operator-second-factor", { still: true });
+  const key = (await watcher.page.textContent("b.code")).replaceAll(" ", "");
+  await watcher.type({ code: await authenticator(key) });
+  await watcher.enter("form[action$='/confirm'] button");
+  await surveyor.survey(watcher.page, "operator-recovery", { still: true });
+  expect((await watcher.page.locator(".list .code").count()) === 10, "there are not ten recovery codes");
+  await watcher.open("/operator/audit");
+  await surveyor.survey(watcher.page, "operator-audit");
+  expect((await watcher.page.content()).includes("added an account"), "the list does not say who was added");
+  await watcher.context.close();
+}
+
+// The code of this half minute (RFC 6238).
+async function authenticator(key) {
+  const bits = [...key].map((sign) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(sign).toString(2).padStart(5, "0")).join("");
+  const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const hash = createHmac("sha1", secret).update(step).digest();
+  const cut = hash.readUInt32BE(hash[19] & 15) & 0x7fffffff;
+  return String(cut % 1_000_000).padStart(6, "0");
 }
 
 // The plots are drawn, and a second was heard.

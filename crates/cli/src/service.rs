@@ -204,6 +204,7 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         utc_offset_min: (zone.to_offset(jiff::Timestamp::now()).seconds() / 60) as i16,
         metrics: Some(metrics),
         messenger,
+        require_totp: config.staff.require_totp,
         messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },
         ..defaults
     })

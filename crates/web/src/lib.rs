@@ -34,6 +34,7 @@ pub mod series;
 pub mod server;
 pub mod shed;
 pub mod site;
+pub mod staff;
 pub mod tasks;
 mod traffic;
 pub mod vault;

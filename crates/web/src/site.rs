@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use crate::actions::earliest::Orders;
 use crate::actions::partner::PartnerCredential;
 use crate::actions::places::Counts;
+use crate::actions::staff::{Budgets, WrongCodes};
 use crate::codes::Codes;
 use crate::health::Health;
 use crate::messages::{MessageOptions, Messages};
@@ -21,6 +22,7 @@ use crate::outbox::Outbox;
 use crate::prefix::{PrefixOptions, Prefixes};
 use crate::series::Series;
 use crate::shed::{Shed, ShedOptions};
+use crate::staff::audit::SignIns;
 use crate::traffic::Traffic;
 use crate::vault::Vault;
 
@@ -61,6 +63,8 @@ pub struct SiteOptions {
     pub country_code: String,
     /// The service's own clock, minutes ahead of UTC.
     pub utc_offset_min: i16,
+    /// Everyone of the staff has to set up a second factor before anything else.
+    pub require_totp: bool,
     /// Shedding of writes.
     pub shed: ShedOptions,
     /// Where the minutes of the console's plots are kept over a restart; in memory only without.
@@ -87,6 +91,7 @@ impl Default for SiteOptions {
             staff_session_ms: 8 * 60 * 60 * 1000,
             country_code: "82".into(),
             utc_offset_min: 540,
+            require_totp: false,
             shed: ShedOptions::default(),
             series_file: None,
             metrics: None,
@@ -159,6 +164,14 @@ pub struct Site {
     pub(crate) orders: Orders,
     /// Passwords that are checked at once: each takes 19 MB and a core.
     pub(crate) password_checks: Semaphore,
+    /// Sign-ins that are not in the audit list yet.
+    pub(crate) sign_ins: SignIns,
+    /// Wrong codes of a second factor.
+    pub(crate) wrong_codes: WrongCodes,
+    /// What accounts did in this hour.
+    pub(crate) budgets: Budgets,
+    /// Held by whoever changes accounts, so that two do not take each other's role away.
+    pub(crate) staff_changes: tokio::sync::Mutex<()>,
     /// What booking felt lately.
     pub(crate) health: Health,
     /// What people's requests come to.
@@ -186,6 +199,10 @@ impl Site {
             counting: Mutex::new(()),
             orders: Orders::default(),
             password_checks: Semaphore::new(2),
+            sign_ins: SignIns::default(),
+            wrong_codes: WrongCodes::default(),
+            budgets: Budgets::default(),
+            staff_changes: tokio::sync::Mutex::default(),
             health: Health::default(),
             traffic: Traffic::default(),
             series: Series::new(),

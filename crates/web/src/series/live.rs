@@ -22,9 +22,11 @@ use utoipa::ToSchema;
 
 use super::sample::Sample;
 use super::view::AlarmView;
+use crate::actions::staff::may_still;
 use crate::alarms::Alarm;
 use crate::problem::Problem;
 use crate::site::Site;
+use crate::staff::Deed;
 
 /// Listeners of one node.
 pub const LISTENERS_MAX: usize = 64;
@@ -183,10 +185,9 @@ impl Listener {
         }
     }
 
-    /// Whoever was signed out meanwhile, or whose time is over, hears nothing more.
+    /// Whoever was signed out or locked meanwhile, or whose time is over, hears nothing more.
     fn may_listen(&self) -> bool {
-        let in_time = self.staff.check(self.site.node.now()).is_ok();
-        in_time && !self.site.vault.session_ended(self.staff.nonce) && !self.site.is_draining()
+        may_still(&self.site, &self.staff, Deed::Look) && !self.site.is_draining()
     }
 }
 

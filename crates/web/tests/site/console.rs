@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jari_web::ServerOptions;
-use jari_web::actions::operator;
 use jari_web::series::{Recorder, live, record};
+use jari_web::staff::Role;
 use jari_wire::token::StaffSession;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::harness::{OPENS_AT, START, TestSite, problem};
 use crate::pages_operator::signed_in;
 use crate::server::{at_once, run};
+use crate::staff::account;
 
 const LOOKS: [&str; 3] = ["/api/v1/operator/series", "/api/v1/operator/alarms", "/api/v1/operator/events"];
 
@@ -164,16 +165,18 @@ async fn a_page_says_that_all_is_well_and_has_the_last_values_as_text() {
 #[tokio::test]
 async fn listeners_are_bounded_and_a_place_that_is_left_is_given_again() {
     let site = TestSite::new().await;
-    let staff = operator::session(&site.site, &site.operator_token().await).unwrap();
-    let listen = |user| live::listen(&site.site, StaffSession { user, ..staff });
+    let listen = |user| live::listen(&site.site, watcher(&site, user));
+    for user in 0..10 {
+        account(&site, &format!("watcher{user}"), user, Role::Viewer).await;
+    }
     let mut listening: Vec<live::Events> = (0..live::LISTENERS_MAX)
         .map(|number| listen((number / live::LISTENERS_OF_ONE_MAX) as u32).unwrap())
         .collect();
-    let refused = listen(99).map(|_| ()).unwrap_err();
+    let refused = listen(9).map(|_| ()).unwrap_err();
     assert_eq!((refused.status.as_u16(), refused.code), (503, "listeners_full"));
     listening.pop();
     let again = async {
-        while listen(99).is_err() {
+        while listen(9).is_err() {
             tokio::task::yield_now().await;
         }
     };
@@ -183,11 +186,19 @@ async fn listeners_are_bounded_and_a_place_that_is_left_is_given_again() {
 #[tokio::test]
 async fn one_account_does_not_take_the_places_of_the_others() {
     let site = TestSite::new().await;
-    let staff = operator::session(&site.site, &site.operator_token().await).unwrap();
-    let listen = |user| live::listen(&site.site, StaffSession { user, ..staff });
+    let listen = |user| live::listen(&site.site, watcher(&site, user));
+    for user in 7..9 {
+        account(&site, &format!("watcher{user}"), user, Role::Viewer).await;
+    }
     let _own: Vec<live::Events> = (0..live::LISTENERS_OF_ONE_MAX).map(|_| listen(7).unwrap()).collect();
     assert_eq!(listen(7).map(|_| ()).unwrap_err().code, "listeners_full");
     assert!(listen(8).is_ok());
+}
+
+/// The session of a viewer.
+fn watcher(site: &TestSite, user: u32) -> StaffSession {
+    let ends_at = site.site.node.now().plus_ms(3_600_000);
+    StaffSession { user, role: Role::Viewer.number(), ends_at, nonce: u64::from(user) }
 }
 
 /// Who listens and reads nothing would hold a connection, for which there is one place here, for ever.

@@ -18,6 +18,7 @@ mod pages_path;
 mod receivers;
 mod server;
 mod shared;
+mod staff;
 mod table;
 mod waiting;
 

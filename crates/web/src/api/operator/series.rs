@@ -14,7 +14,7 @@ use jari_wire::token::StaffSession;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::actions::operator;
+use crate::actions::staff;
 use crate::api::extract::Asked;
 use crate::api::openapi::Problems;
 use crate::api::{Tree, ok};
@@ -30,18 +30,18 @@ pub(in crate::api) fn routes(tree: Tree) -> Tree {
         .get("/api/v1/operator/alarms", show_alarms)
 }
 
-/// An operator who only looks: by the header of the API or the cookie of the console.
+/// Someone of the staff who only looks: by the header of the API or the cookie of the console.
 pub(in crate::api) struct Watcher(StaffSession);
 
 impl FromRequestParts<Arc<Site>> for Watcher {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        let session = match carriers::bearer(&parts.headers) {
-            Some(token) => operator::session(site, token),
-            None => carriers::staff_of(site, &parts.headers),
-        };
-        session.map(Watcher)
+        let token = carriers::bearer(&parts.headers)
+            .or_else(|| carriers::cookie(&parts.headers, carriers::STAFF_COOKIE))
+            .ok_or_else(Problem::staff_only)?;
+        staff::hear_if_unknown(site, token).await;
+        staff::permitted(site, token, carriers::deed_of(parts)).map(|member| Watcher(member.session))
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Overview {
     pub campaigns: Vec<Subject>,
     /// Messages to people.
     pub messages: Messages,
+    /// Whether the reader sees who is of the staff.
+    pub sees_staff: bool,
+    /// Whether the reader sees the audit list.
+    pub sees_audit: bool,
 }
 
 /// What a page of the operator's begins with.
