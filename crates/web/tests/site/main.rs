@@ -2,6 +2,7 @@
 //! clock that stands until it is moved. Start reading at `harness`.
 
 mod abuse;
+mod audit;
 mod booking;
 mod cluster;
 mod console;
