@@ -292,7 +292,7 @@ async fn a_clinic_has_its_own_slots_and_bookings_and_no_others() {
 
 /// The secret that a page shows to be typed.
 fn secret_on(html: &str) -> Vec<u8> {
-    let shown = html.split("<b class=\"code\">").nth(1).unwrap().split("</b>").next().unwrap();
+    let shown = html.split("<b class=\"code groups\">").nth(1).unwrap().split("</b>").next().unwrap();
     let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
     for sign in shown.bytes().filter(|sign| *sign != b' ') {
         let value = if sign.is_ascii_digit() { sign - b'2' + 26 } else { sign - b'A' };

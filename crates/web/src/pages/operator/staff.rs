@@ -169,7 +169,8 @@ async fn page(caller: &Caller) -> Result<StaffPage, Problem> {
     Ok(StaffPage {
         f: caller.frame_at(HERE)?,
         rows,
-        roles: roles(None),
+        // Whoever chooses nothing gives the least.
+        roles: roles(Some(Role::Viewer)),
         may_manage,
         first: None,
         done: false,
