@@ -86,7 +86,7 @@ export async function book(stage, her) {
   await surveyor.survey(page, "hold");
   // It is written by the page's script, which may not have run yet.
   await page.locator("[data-until]:not(:empty)").waitFor();
-  surveyor.expect("hold", /^([1-4]분 )?\d+초$/.test(await page.textContent("[data-until]")), "the hold's clock is not shown");
+  surveyor.expect("hold", /^([1-5]분 )?\d+초$/.test(await page.textContent("[data-until]")), "the hold's clock is not shown");
 }
 
 // The first list of clinics: those with the earliest free place first, full ones last.

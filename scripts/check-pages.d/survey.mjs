@@ -18,6 +18,8 @@ const TOLD = 8;
 // the scripts. Nothing else may ever be fetched by a page.
 const WAITING = { bytes: 14_000, requests: 3 };
 const OTHER = { bytes: 14_000, requests: 5 };
+// The operator's pages with plots bring what draws them.
+const PLOTS = { bytes: 48_000, requests: 6 };
 
 export class Surveyor {
   constructor(base, pictures) {
@@ -47,11 +49,13 @@ export class Surveyor {
   }
 
   // The page that is shown, in both languages and widths. It must be one that can be got.
-  async survey(page, name, { waiting = false, still = false } = {}) {
+  // `ready` waits for what scripts still bring after the page is loaded.
+  async survey(page, name, { waiting = false, still = false, plots = false, ready = async () => {} } = {}) {
     const first = await page.evaluate(() => document.documentElement.lang);
     this.pages += 1;
     for (const language of LANGUAGES) {
       if (!still) await this.inLanguage(page, language);
+      await ready(page);
       const shown = still ? first : language;
       const speaks = await page.evaluate(() => document.documentElement.lang);
       this.expect(name, speaks === shown, `speaks ${speaks}, not ${shown}`);
@@ -66,7 +70,7 @@ export class Surveyor {
     await this.variants(page, name);
     if (!still) {
       await this.inLanguage(page, first);
-      await this.weigh(page, name, waiting ? WAITING : OTHER);
+      await this.weigh(page, name, plots ? PLOTS : waiting ? WAITING : OTHER);
     }
   }
 

@@ -37,9 +37,20 @@ pub struct Config {
     /// See [`Messages`].
     #[serde(default)]
     pub messages: Messages,
+    /// See [`Staff`].
+    #[serde(default)]
+    pub staff: Staff,
     /// Channels that book for their own users.
     #[serde(default, rename = "partner")]
     pub partners: Vec<Partner>,
+}
+
+/// `[staff]`: how the staff signs in.
+#[derive(Copy, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Staff {
+    /// Everyone has to set up a second factor before they do anything else.
+    pub require_totp: bool,
 }
 
 /// How the journal is kept.

@@ -66,6 +66,11 @@ impl Home {
         self.dir.join("vault.redb")
     }
 
+    /// Where the minutes of the console's plots lie: nothing is lost with it but the look back.
+    pub fn series(&self) -> PathBuf {
+        self.dir.join("series.jsonl")
+    }
+
     /// The socket of the running service.
     pub fn desk(&self) -> PathBuf {
         self.dir.join("desk")

@@ -78,7 +78,8 @@ impl Service {
         let node = Node::start(engine, Arc::new(SystemClock), node_options)?;
         let desk = Desk::open(home, &vault);
         let first = vault.first_run().await.map_err(problem)?;
-        let site = Site::new(node.handle(), keys, vault, site_options(config)?);
+        let options = SiteOptions { series_file: Some(home.series()), ..site_options(config)? };
+        let site = Site::new(node.handle(), keys, vault, options);
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}; is another service there?", config.listen))?;
@@ -203,6 +204,7 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         utc_offset_min: (zone.to_offset(jiff::Timestamp::now()).seconds() / 60) as i16,
         metrics: Some(metrics),
         messenger,
+        require_totp: config.staff.require_totp,
         messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },
         ..defaults
     })

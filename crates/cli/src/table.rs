@@ -34,6 +34,10 @@ impl SharedTable for VaultTable {
         Box::pin(async move { self.0.put(name, value, lasts_s).await.map_err(fault) })
     }
 
+    fn replace<'a>(&'a self, name: &'a str, value: &'a [u8], revision: u64) -> Asked<'a, Option<u64>> {
+        Box::pin(async move { self.0.replace(name, value, revision).await.map_err(fault) })
+    }
+
     fn erase<'a>(&'a self, name: &'a str) -> Asked<'a, u64> {
         Box::pin(async { self.0.erase(name).await.map_err(fault) })
     }

@@ -16,6 +16,9 @@ use jari_drill::live::crowd::people::claim;
 use jari_drill::live::http::{Answer, Connection, Target};
 use jari_drill::live::service::{Service, ServiceOptions};
 use jari_drill::live::stage::Operator;
+use jari_web::staff::Role;
+use jari_web::vault::{StaffRecord, Vault};
+use jari_wire::KeyRing;
 use tokio::task::JoinSet;
 
 const SEED: u64 = 11;
@@ -266,6 +269,25 @@ async fn a_lost_password_is_replaced_while_the_service_is_down() {
     let target = Target::new(service.address);
     Operator::sign_in(&target, password, SEED).await.expect("the new one counts");
     assert!(Operator::sign_in(&target, &service.password, SEED).await.is_err(), "the old one does not");
+
+    // Nobody is left who can sign in: locked, another role, and the telephone is gone.
+    service.kill().unwrap();
+    let keys = KeyRing::parse(&fs::read_to_string(data.join("keys")).unwrap()).unwrap();
+    let vault = Vault::open(&data.join("vault.redb"), keys).unwrap();
+    let shut_out = |mut record: StaffRecord| {
+        record.role = Role::Viewer.number();
+        record.more.locked = true;
+        record.more.totp = "a secret that nobody has".into();
+        Ok(record)
+    };
+    vault.change_staff("operator", shut_out).await.unwrap();
+    vault.close();
+    let (totp, operator) = (Path::new("--reset-totp"), Path::new("--make-operator"));
+    let said = prints(&[staff, reset, &data, totp, operator]);
+    service.restart().unwrap();
+    let target = Target::new(service.address);
+    let password = field(&said, "operator password:");
+    Operator::sign_in(&target, password, SEED).await.expect("an operator who is not locked");
 
     // What a service manager asks.
     let config = dir.path().join("jari.toml");

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::{Reply, Request};
 use crate::clock::Clock;
+use crate::durations::Durations;
 use crate::duty::Identity;
 use crate::stall::Stall;
 use crate::views::Views;
@@ -101,6 +102,8 @@ pub(crate) struct Shared {
     pub disk_full: AtomicBool,
     pub stall: Stall,
     pub stopped: watch::Sender<bool>,
+    /// How long records took to become durable.
+    pub flushes: Durations,
     /// Microseconds that a request spent in the loop lately: the base of retry hints.
     pub turn_us: AtomicU64,
     pub mailbox_max: usize,
@@ -254,6 +257,13 @@ impl Handle {
     #[must_use]
     pub fn now(&self) -> Time {
         self.shared.clock.now()
+    }
+
+    /// How long this node's records took to become durable, ticks included: the flush of its own
+    /// file, and the stream's acknowledgement where there is one. For one reader, who takes.
+    #[must_use]
+    pub fn flushes(&self) -> &Durations {
+        &self.shared.flushes
     }
 
     /// How the node is.

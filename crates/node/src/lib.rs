@@ -13,6 +13,7 @@
 mod apply;
 mod batch;
 pub mod clock;
+pub mod durations;
 pub mod duty;
 pub mod engine;
 mod handle;
@@ -22,6 +23,7 @@ mod stall;
 pub mod views;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use durations::Durations;
 pub use duty::{Duty, Identity};
 pub use engine::{Engine, EngineOptions, RecoverError, Recovered, TurnError};
 pub use handle::{Handle, Rejected, Status};

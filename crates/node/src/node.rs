@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::batch::{Batch, Request, Waiting, answer, batch_of};
 use crate::clock::Clock;
+use crate::durations::Durations;
 use crate::engine::{Engine, TurnError};
 use crate::handle::{Handle, LastRecord, Shared, TICK, tick, wake};
 use crate::snapshots::Snapshots;
@@ -106,6 +107,7 @@ impl Node {
             disk_full: AtomicBool::new(false),
             stall: Stall::new(options.stalled_after),
             stopped: watch::Sender::new(false),
+            flushes: Durations::default(),
             turn_us: AtomicU64::new(500),
             mailbox_max: options.mailbox_max,
             batch_max: options.batch_max,
@@ -277,8 +279,17 @@ impl Loop {
         let now = self.shared.clock.now();
         let mut outcomes = Vec::with_capacity(commands.len());
         self.shared.stall.begin();
-        let turned = self.engine.turn(&commands, now, &mut |_, outcome| outcomes.push(outcome));
+        // The first command is applied as soon as its record is durable, and there is nothing to
+        // apply in a tick.
+        let mut durable_after = None;
+        let turned = self.engine.turn(&commands, now, &mut |_, outcome| {
+            durable_after.get_or_insert_with(|| started.elapsed());
+            outcomes.push(outcome);
+        });
         self.shared.stall.end();
+        if turned.is_ok() {
+            self.shared.flushes.record(durable_after.unwrap_or_else(|| started.elapsed()));
+        }
         match turned {
             Ok(()) | Err(TurnError::Full) => {}
             Err(error) => {

@@ -3,13 +3,16 @@
 //! The API takes changes with headers only, so a foreign page cannot make a browser send
 //! one. Pages use cookies and, in each form, a hidden token bound to them.
 
+use axum::extract::MatchedPath;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use jari_core::ids::RoomId;
-use jari_wire::token::{Pass, Session, StaffSession, Ticket};
+use jari_wire::token::{Pass, Session, Ticket};
 
-use crate::actions::operator;
+use crate::actions::staff::{self, Member};
 use crate::problem::{Expiring, Problem, expired};
 use crate::site::Site;
+use crate::staff::{Deed, roles};
 
 /// The cookie of a person's session.
 pub const SESSION_COOKIE: &str = "jari_session";
@@ -94,13 +97,20 @@ pub fn session_of(site: &Site, headers: &HeaderMap) -> Option<Session> {
     open_session(site, cookie(headers, SESSION_COOKIE)?).ok()
 }
 
-/// The operator's session in a page's cookie.
+/// Whose session of the staff is in a page's cookie, if they may do this.
 ///
 /// # Errors
 ///
-/// `staff_only` without a cookie; problems of the token.
-pub fn staff_of(site: &Site, headers: &HeaderMap) -> Result<StaffSession, Problem> {
-    operator::session(site, cookie(headers, STAFF_COOKIE).ok_or_else(Problem::staff_only)?)
+/// `staff_only` without a cookie; see [`staff::permitted`].
+pub fn staff_of(site: &Site, headers: &HeaderMap, deed: Option<Deed>) -> Result<Member, Problem> {
+    staff::permitted(site, cookie(headers, STAFF_COOKIE).ok_or_else(Problem::staff_only)?, deed)
+}
+
+/// Which deed of the staff's a request is, by the address that was matched.
+#[must_use]
+pub fn deed_of(parts: &Parts) -> Option<Deed> {
+    let path = parts.extensions.get::<MatchedPath>()?;
+    roles::deed_of(&parts.method, path.as_str())
 }
 
 /// A room's ticket in a page's cookie: none if it is missing, forged or another room's.

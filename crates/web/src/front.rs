@@ -8,7 +8,7 @@
 //! else through the routes; all come back with the security headers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -86,8 +86,10 @@ impl Front {
     {
         if let Some(document) = self.room_document(request.method(), request.uri().path()) {
             (caller.heard)();
+            self.site.traffic.polled();
             return document.map(|bytes| Either::Left(Full::new(bytes)));
         }
+        let came = Instant::now();
         let limited = step_of(&request).filter(|_| !is_operators(request.uri().path()));
         let permit = match limited {
             None => None,
@@ -99,6 +101,8 @@ impl Front {
                 }
             },
         };
+        // A handle on the address, which the request takes with it.
+        let uri = request.uri().clone();
         let mut response = match Rush::of(request.method(), request.uri().path()) {
             Some(rush) => {
                 let answered = guarded(Box::pin(rush.answer(&self.site, caller.peer, request))).await;
@@ -110,9 +114,20 @@ impl Front {
             }
         };
         drop(permit);
+        self.site.traffic.answered(uri.path(), response.status(), came.elapsed());
         secure(response.headers_mut());
         (caller.heard)();
         response
+    }
+
+    /// Somebody came to whom there was nothing to say but to come back.
+    pub(crate) fn turned_away(&self) {
+        self.site.traffic.shed();
+    }
+
+    /// The service stops: whoever listens is let go.
+    pub(crate) fn end_streams(&self) {
+        self.site.series.live.stop();
     }
 
     /// Leave to do a write, at once or after a wait.
@@ -125,6 +140,7 @@ impl Front {
         let permit = self.site.shed.wait(step).await;
         if permit.is_none() {
             metrics::counter!("jari_shed_total").increment(1);
+            self.site.traffic.shed();
         }
         permit
     }

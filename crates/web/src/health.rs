@@ -1,31 +1,24 @@
 //! What booking feels: latencies and errors of holds and confirmations, second by second.
 //!
 //! Rooms in front of a campaign hear of it and slow down before it hurts. Recording costs
-//! two atomic additions; a latency falls into one of 80 buckets, each a quarter of an
-//! octave wide, so a percentile is off by a fifth at the most.
+//! two atomic additions.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jari_core::Body;
 use jari_core::ids::RoomId;
+use jari_node::Durations;
 
 use crate::actions::submit_plain;
 use crate::site::Site;
 
-const BUCKETS: usize = 80;
-
 /// See the module's documentation.
+#[derive(Default)]
 pub struct Health {
     /// Answers by latency.
-    answers: [AtomicU32; BUCKETS],
+    answers: Durations,
     errors: AtomicU32,
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Health { answers: std::array::from_fn(|_| AtomicU32::new(0)), errors: AtomicU32::new(0) }
-    }
 }
 
 /// What was felt since the last look.
@@ -40,7 +33,7 @@ pub struct Felt {
 impl Health {
     /// Records an answer. An error is one of ours: a refusal is none.
     pub fn record(&self, took: Duration, error: bool) {
-        self.answers[bucket_of(took)].fetch_add(1, Ordering::Relaxed);
+        self.answers.record(took);
         if error {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
@@ -49,39 +42,12 @@ impl Health {
     /// What was felt since the last look; nothing if nobody came.
     #[must_use]
     pub fn take(&self) -> Option<Felt> {
-        let answers: [u32; BUCKETS] = std::array::from_fn(|at| self.answers[at].swap(0, Ordering::Relaxed));
+        let answers = self.answers.take();
         let errors = u64::from(self.errors.swap(0, Ordering::Relaxed));
-        let total: u64 = answers.iter().map(|count| u64::from(*count)).sum();
-        if total == 0 {
-            return None;
-        }
-        let mut left = (total * 95).div_ceil(100);
-        let mut p95 = BUCKETS - 1;
-        for (at, count) in answers.iter().enumerate() {
-            if left <= u64::from(*count) {
-                p95 = at;
-                break;
-            }
-            left -= u64::from(*count);
-        }
-        let error_ppm = u32::try_from(errors * 1_000_000 / total).unwrap_or(1_000_000);
-        Some(Felt { latency_p95_ms: upper_ms(p95), error_ppm })
+        let p95_us = answers.percentile_us(95)?;
+        let error_ppm = u32::try_from(errors * 1_000_000 / answers.total()).unwrap_or(1_000_000);
+        Some(Felt { latency_p95_ms: u32::try_from(p95_us.div_ceil(1_000)).unwrap_or(u32::MAX), error_ppm })
     }
-}
-
-/// Four buckets an octave, from 64 microseconds up.
-fn bucket_of(took: Duration) -> usize {
-    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(64);
-    let octave = us.ilog2();
-    let quarter = (us >> (octave - 2) & 3) as usize;
-    ((octave as usize - 6) * 4 + quarter).min(BUCKETS - 1)
-}
-
-/// The upper end of a bucket, milliseconds, rounded up.
-fn upper_ms(bucket: usize) -> u32 {
-    let (octave, quarter) = (bucket / 4 + 6, bucket as u64 % 4);
-    let us = (1_u64 << octave) + ((quarter + 1) << (octave - 2));
-    u32::try_from(us.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 /// Tells the rooms in front of campaigns what booking felt since the last time. Every node tells
@@ -120,11 +86,5 @@ mod tests {
         assert!((95..=120).contains(&felt.latency_p95_ms), "{felt:?}");
         assert_eq!(felt.error_ppm, 20_000);
         assert_eq!(health.take(), None);
-    }
-
-    #[test]
-    fn the_shortest_and_the_longest_latency_have_a_bucket() {
-        assert_eq!(bucket_of(Duration::ZERO), 0);
-        assert_eq!(bucket_of(Duration::MAX), BUCKETS - 1);
     }
 }

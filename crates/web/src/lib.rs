@@ -10,6 +10,7 @@
 //! Start reading at [`router`], then [`actions`] and [`problem`].
 
 pub mod actions;
+pub mod alarms;
 pub mod api;
 pub mod carriers;
 mod closing;
@@ -29,10 +30,13 @@ pub mod poll;
 pub mod prefix;
 pub mod problem;
 pub mod random;
+pub mod series;
 pub mod server;
 pub mod shed;
 pub mod site;
+pub mod staff;
 pub mod tasks;
+mod traffic;
 pub mod vault;
 
 pub use front::{Front, router};

@@ -20,6 +20,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -42,6 +43,9 @@ pub struct ServerOptions {
     pub headers_max: usize,
     /// Bytes of a request's head.
     pub head_bytes_max: usize,
+    /// A caller whose machine acknowledges nothing of what it is sent for so long is hung up on: a
+    /// place is not for one who went away in the middle of an answer, nor for one who never reads.
+    pub untaken_time: Duration,
     /// A connection on which nothing is asked may stay open for so long after the last caller was
     /// accepted: whoever asks meanwhile is answered, and told that the connection ends.
     pub last_call_time: Duration,
@@ -57,6 +61,7 @@ impl Default for ServerOptions {
             headers_time: Duration::from_secs(5),
             headers_max: 64,
             head_bytes_max: 16 * 1024,
+            untaken_time: Duration::from_secs(60),
             last_call_time: Duration::from_secs(1),
             stop_time: Duration::from_secs(20),
         }
@@ -119,6 +124,7 @@ struct Reception {
     places: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
     closing: Arc<Closing>,
+    untaken_time: Duration,
 }
 
 impl Reception {
@@ -129,6 +135,7 @@ impl Reception {
             places: Arc::new(Semaphore::new(options.connections_max)),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             closing: Closing::new(),
+            untaken_time: options.untaken_time,
         }
     }
 
@@ -136,6 +143,10 @@ impl Reception {
     fn receive(&self, stream: TcpStream, peer: SocketAddr, guest: Guest) {
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => {
+                let untaken_ms = u32::try_from(self.untaken_time.as_millis()).unwrap_or(u32::MAX);
+                // Without it the kernel waits for a quarter of an hour, and for ever if only the
+                // window is shut. An error here would be the connection's own, which is met below.
+                let _ = set_tcp_user_timeout(&stream, untaken_ms);
                 let connection = Connection {
                     front: self.front.clone(),
                     peer: Peer(peer.ip()),
@@ -145,7 +156,10 @@ impl Reception {
                 };
                 tokio::spawn(connection.run(self.http.clone(), stream));
             }
-            Err(_) => turn_away(stream, &self.turned_away),
+            Err(_) => {
+                self.front.turned_away();
+                turn_away(stream, &self.turned_away);
+            }
         }
     }
 
@@ -158,6 +172,7 @@ impl Reception {
         };
         let mut everyone = std::pin::pin!(everyone);
         self.closing.call_last();
+        self.front.end_streams();
         if tokio::time::timeout(options.last_call_time, everyone.as_mut()).await.is_ok() {
             return;
         }

@@ -1,6 +1,7 @@
 //! The site: everything that a request may need, in one place, shared by all of them.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +14,16 @@ use tokio::sync::Semaphore;
 use crate::actions::earliest::Orders;
 use crate::actions::partner::PartnerCredential;
 use crate::actions::places::Counts;
+use crate::actions::staff::{Budgets, WrongCodes};
 use crate::codes::Codes;
 use crate::health::Health;
 use crate::messages::{MessageOptions, Messages};
 use crate::outbox::Outbox;
 use crate::prefix::{PrefixOptions, Prefixes};
+use crate::series::Series;
 use crate::shed::{Shed, ShedOptions};
+use crate::staff::audit::SignIns;
+use crate::traffic::Traffic;
 use crate::vault::Vault;
 
 /// Renders the metrics, as Prometheus reads them.
@@ -58,8 +63,12 @@ pub struct SiteOptions {
     pub country_code: String,
     /// The service's own clock, minutes ahead of UTC.
     pub utc_offset_min: i16,
+    /// Everyone of the staff has to set up a second factor before anything else.
+    pub require_totp: bool,
     /// Shedding of writes.
     pub shed: ShedOptions,
+    /// Where the minutes of the console's plots are kept over a restart; in memory only without.
+    pub series_file: Option<PathBuf>,
     /// How `/metrics` is rendered; it is not there without.
     pub metrics: Option<RenderMetrics>,
 }
@@ -82,7 +91,9 @@ impl Default for SiteOptions {
             staff_session_ms: 8 * 60 * 60 * 1000,
             country_code: "82".into(),
             utc_offset_min: 540,
+            require_totp: false,
             shed: ShedOptions::default(),
+            series_file: None,
             metrics: None,
         }
     }
@@ -153,8 +164,20 @@ pub struct Site {
     pub(crate) orders: Orders,
     /// Passwords that are checked at once: each takes 19 MB and a core.
     pub(crate) password_checks: Semaphore,
+    /// Sign-ins that are not in the audit list yet.
+    pub(crate) sign_ins: SignIns,
+    /// Wrong codes of a second factor.
+    pub(crate) wrong_codes: WrongCodes,
+    /// What accounts did in this hour.
+    pub(crate) budgets: Budgets,
+    /// Held by whoever changes accounts, so that two do not take each other's role away.
+    pub(crate) staff_changes: tokio::sync::Mutex<()>,
     /// What booking felt lately.
     pub(crate) health: Health,
+    /// What people's requests come to.
+    pub(crate) traffic: Traffic,
+    /// What the operator's plots and alarms show.
+    pub series: Series,
     /// Writes in flight, and how many may be.
     pub(crate) shed: Arc<Shed>,
     /// It serves on, but says that it is not ready.
@@ -176,7 +199,13 @@ impl Site {
             counting: Mutex::new(()),
             orders: Orders::default(),
             password_checks: Semaphore::new(2),
+            sign_ins: SignIns::default(),
+            wrong_codes: WrongCodes::default(),
+            budgets: Budgets::default(),
+            staff_changes: tokio::sync::Mutex::default(),
             health: Health::default(),
+            traffic: Traffic::default(),
+            series: Series::new(),
             shed: Shed::new(options.shed),
             draining: AtomicBool::new(false),
             node,

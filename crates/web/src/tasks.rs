@@ -1,4 +1,5 @@
-//! What runs beside the requests: messages to people, and health reports to rooms.
+//! What runs beside the requests: messages to people, health reports to rooms, the record of what
+//! happens, and sign-ins for the audit list.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +7,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use crate::actions::staff::note_sign_ins;
 use crate::site::Site;
-use crate::{effects, health, messages};
+use crate::{effects, health, messages, series};
 
 /// Effects are looked for this often; one look costs a read of two numbers.
 const EFFECTS_EVERY: Duration = Duration::from_millis(200);
 /// Health is reported this often, when there was traffic.
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
+/// Sign-ins that were counted go into the audit list this often.
+const SIGN_INS_EVERY: Duration = Duration::from_secs(60);
+/// What happened is recorded this often.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the tasks. Dropping the set ends them.
 #[must_use]
@@ -22,6 +28,8 @@ pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     tasks.spawn(messages::codes::run(Arc::clone(site)));
     tasks.spawn(messages::watch(Arc::clone(site)));
     tasks.spawn(report_health(Arc::clone(site)));
+    tasks.spawn(note_counted(Arc::clone(site)));
+    tasks.spawn(series::run(Arc::clone(site), every(RECORD_EVERY)));
     tasks
 }
 
@@ -42,6 +50,14 @@ async fn perform_effects(site: Arc<Site>) {
                 }
             }
         }
+    }
+}
+
+async fn note_counted(site: Arc<Site>) {
+    let mut interval = every(SIGN_INS_EVERY);
+    loop {
+        interval.tick().await;
+        note_sign_ins(&site).await;
     }
 }
 

@@ -17,6 +17,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jari_core::ids::PersonId;
 use jari_node::Rejected;
 use jari_wire::KeyRing;
@@ -27,6 +29,7 @@ use crate::language::Language;
 use crate::problem::Problem;
 use crate::random;
 
+mod audit;
 mod replica;
 mod sealing;
 mod shared;
@@ -34,10 +37,11 @@ mod staff;
 mod store;
 mod writer;
 
+pub use audit::AuditKey;
 pub(crate) use sealing::{decode, encode};
 pub use shared::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};
-pub(crate) use staff::verify;
-pub use staff::{FirstRun, StaffRecord};
+pub use staff::{Account, FirstRun, STAFF_MAX, StaffRecord};
+pub(crate) use staff::{hashed, readable_password, verify};
 
 use replica::{Replica, Shared};
 use sealing::{open, seal};
@@ -47,6 +51,8 @@ use writer::{Write, write_loop};
 const PEOPLE: TableDefinition<'static, u128, &'static [u8]> = TableDefinition::new("people");
 const STAFF: TableDefinition<'static, &'static str, (u32, u8, &'static str)> = TableDefinition::new("staff");
 const ENDED: TableDefinition<'static, u64, u64> = TableDefinition::new("ended staff sessions");
+/// The audit list: by time and a random number, JSON.
+const AUDIT: TableDefinition<'static, (u64, u64), &'static [u8]> = TableDefinition::new("audit list");
 /// Up to which revision of which shared table everything is here; one row.
 const FOLLOWED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("followed");
 /// The same of the vault that this one is a copy of; it counts for nothing until [`Vault::rejoin`].
@@ -118,6 +124,8 @@ pub struct Vault {
     store: Arc<Store>,
     writes: mpsc::Sender<Write>,
     keys: KeyRing,
+    /// The staff as it was read last.
+    book: Arc<staff::Book>,
     /// Where several nodes serve.
     shared: Option<Arc<Shared>>,
 }
@@ -134,7 +142,7 @@ impl Vault {
         let (writes, waiting) = mpsc::channel(WRITES_MAX);
         let writer = Arc::clone(&store);
         std::thread::Builder::new().name("jari-vault".into()).spawn(move || write_loop(&writer, waiting))?;
-        Ok(Vault { store, writes, keys, shared: None })
+        Ok(Vault { store, writes, keys, book: Arc::default(), shared: None })
     }
 
     /// Opens the vault as this node's replica of a shared table, making it if it is not there;
@@ -281,6 +289,25 @@ impl Vault {
             Some(shared) => shared.forget_key(person).await,
             None => self.write(|reply| Write::ForgetKey { person, reply }).await,
         }
+    }
+
+    /// Seals a secret of the staff's, as text; bound to its owner.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness to give.
+    pub(crate) fn seal_secret(&self, owner: &str, plain: &[u8]) -> Result<String, Problem> {
+        let (number, key) = self.keys.staff_key();
+        let mut sealed = vec![number];
+        sealed.extend(seal(&key, owner.as_bytes(), plain)?);
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Opens what [`Vault::seal_secret`] sealed for this owner.
+    pub(crate) fn open_secret(&self, owner: &str, sealed: &str) -> Option<Vec<u8>> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (number, sealed) = sealed.split_first()?;
+        open(&*self.keys.staff_key_of(*number)?, owner.as_bytes(), sealed)
     }
 
     /// Closes the file at once, also for whoever has another handle to this vault.

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use jari_web::vault::Vault;
+use jari_node::{Clock, SystemClock};
+use jari_web::staff::Role;
+use jari_web::staff::audit::{Entry, MACHINE};
+use jari_web::vault::{StaffRecord, Vault};
 
 use crate::config::Config;
 use crate::home::Home;
@@ -22,7 +25,7 @@ pub enum StaffCommand {
 /// Where several nodes serve only this one must be; the others hear of it at once.
 ///
 /// Also the way in when the first start was interrupted before its password was seen. Sessions that
-/// were begun before go on until they end, after eight hours at the most.
+/// were begun before end, and it is in the audit list.
 #[derive(Args)]
 pub struct ResetPassword {
     /// The data directory
@@ -30,6 +33,12 @@ pub struct ResetPassword {
     /// The name to sign in with
     #[arg(default_value = "operator")]
     name: String,
+    /// Take the second factor away as well: the telephone is lost, and the recovery codes
+    #[arg(long)]
+    reset_totp: bool,
+    /// Make an operator of them, who is not locked: where no operator is left who can sign in
+    #[arg(long)]
+    make_operator: bool,
     /// The configuration file of the node: needed where several nodes serve, which share their staff
     #[arg(long)]
     config: Option<PathBuf>,
@@ -38,13 +47,11 @@ pub struct ResetPassword {
 impl StaffCommand {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let StaffCommand::ResetPassword(ResetPassword { dir, name, config }) = self;
-        let home = Home::existing(&dir)?;
+        let StaffCommand::ResetPassword(asked) = self;
+        let home = Home::existing(&asked.dir)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let password = runtime.block_on(async {
-            let vault = open_vault(&home, config.as_deref()).await?;
-            vault.reset_password(&name).await.map_err(problem)
-        })?;
+        let password = runtime.block_on(reset(&home, &asked))?;
+        let name = &asked.name;
         let password = password.with_context(|| {
             format!("there is nobody named {name:?}; a service without staff makes one at its next start")
         })?;
@@ -52,6 +59,34 @@ impl StaffCommand {
         println!("(shown once)");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Changes the account, and notes each thing before it is done.
+async fn reset(home: &Home, asked: &ResetPassword) -> anyhow::Result<Option<String>> {
+    let vault = open_vault(home, asked.config.as_deref()).await?;
+    if vault.staff_now(&asked.name).await.is_none() {
+        return Ok(None);
+    }
+    let what = if asked.reset_totp { "reset_password_and_second_factor" } else { "reset_password" };
+    let also = asked.make_operator.then_some("make_operator");
+    for what in [what].into_iter().chain(also) {
+        let entry = Entry::new(SystemClock.now().0, MACHINE, what, asked.name.as_str());
+        vault.note(&entry).await.map_err(problem)?;
+    }
+    let change = |mut record: StaffRecord| {
+        if asked.reset_totp {
+            record.more.totp.clear();
+            record.more.recovery.clear();
+        }
+        if asked.make_operator {
+            record.role = Role::Operator.number();
+            record.more.locked = false;
+            record.more.clinics.clear();
+        }
+        Ok(record)
+    };
+    vault.change_staff(&asked.name, change).await.map_err(problem)?;
+    vault.reset_password(&asked.name).await.map_err(problem)
 }
 
 /// The vault that knows the staff: this directory's own, or the one that it shares with others.

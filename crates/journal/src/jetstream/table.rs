@@ -213,6 +213,31 @@ impl Table {
         self.publish(&self.subject(name)?, headers, value).await
     }
 
+    /// Keeps a value if the name still has what it had at a revision; gives the new revision, or none
+    /// if something else was kept or erased meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// See [`TableError`].
+    pub async fn replace(&self, name: &str, value: &[u8], revision: u64) -> Result<Option<u64>, TableError> {
+        let subject = self.subject(name)?;
+        let mut patience = self.patience();
+        loop {
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Expected-Last-Subject-Sequence", revision.to_string());
+            match self.try_publish(&subject, headers, value).await {
+                Ok(Some(kept)) => return Ok(Some(kept)),
+                // Perhaps it was this very call, whose acknowledgement was lost.
+                Ok(None) => match self.try_get(&subject).await {
+                    Ok(Some(kept)) if kept.value.as_deref() == Some(value) => return Ok(Some(kept.revision)),
+                    Ok(_) => return Ok(None),
+                    Err(unsettled) => patience.after(unsettled).await?,
+                },
+                Err(unsettled) => patience.after(unsettled).await?,
+            }
+        }
+    }
+
     /// Erases what a name has, and marks it as erased. The value is gone before the mark is
     /// there: whoever is told that this failed asks again.
     ///

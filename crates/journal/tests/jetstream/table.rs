@@ -122,6 +122,17 @@ fn what_is_erased_can_be_read_nowhere_and_whoever_was_away_hears_it() {
         let before = table.create("person.1", b"a third").await.unwrap();
         assert!(matches!(before, Created::Before(Kept { value: Some(value), .. }) if value == b"another"));
         assert_eq!(table.get("never.there").await.unwrap(), None);
+        // A change that knows what it changes: one that was made meanwhile is not written over.
+        let first = table.put("staff.1", b"one", None).await.unwrap();
+        let second = table.replace("staff.1", b"two", first).await.unwrap().expect("nobody changed it");
+        assert_eq!(table.replace("staff.1", b"three", first).await.unwrap(), None);
+        assert_eq!(table.get("staff.1").await.unwrap().and_then(|kept| kept.value), Some(b"two".to_vec()));
+        assert_eq!(
+            table.replace("staff.1", b"two", first).await.unwrap(),
+            Some(second),
+            "as it was asked again"
+        );
+        assert_eq!(table.replace("staff.2", b"one", 7).await.unwrap(), None, "nobody is there");
     });
 }
 

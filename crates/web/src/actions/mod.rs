@@ -13,6 +13,7 @@ pub mod identity;
 pub mod operator;
 pub mod partner;
 pub mod places;
+pub mod staff;
 pub mod waiting;
 
 use jari_core::ids::CommandId;

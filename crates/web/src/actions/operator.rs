@@ -1,58 +1,29 @@
-//! What the operator does: sign in, rooms, campaigns, clinics, slots, check-in.
+//! What the operator does: rooms, campaigns, clinics, slots, check-in. Who may is for `actions::staff`.
 //!
-//! Each function takes the verified session of the staff as its witness. Whatever changes
+//! Each function takes the verified session of the staff as its witness, and is in the audit list. Whatever changes
 //! a rule carries a public reason. Adding clinics and slots is repeatable: the same key
 //! and the same rows give the same numbers.
-
-use std::net::IpAddr;
 
 use jari_core::ids::{CommandId, RoomId};
 use jari_core::waiting_room::{Pace, RoomConfig, draw};
 use jari_core::{Body, Time};
 use jari_wire::token::StaffSession;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::waiting::PaceView;
-use super::{IdempotencyKey, submit};
+use super::{IdempotencyKey, staff, submit};
 use crate::hex;
-use crate::prefix::Turn;
-use crate::problem::{Expiring, Problem, expired};
-use crate::random;
+use crate::problem::Problem;
 use crate::site::{Site, room_seed};
-use crate::vault;
+use crate::staff::audit;
+
+pub use super::staff::{NOBODY, SignIn, StaffGiven, sign_in, sign_out};
 
 pub mod campaigns;
 pub mod directory;
 pub mod messages;
 pub mod rules;
-
-/// The role of an operator: everything.
-pub const ROLE_OPERATOR: u8 = 1;
-/// Passwords that may wait to be checked.
-const SIGN_IN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
-/// What an unknown name's password is compared with, so that names cannot be told by time.
-pub const NOBODY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$L3hJkW9Zg1Qd9Yq0m8Qm0v3tq3Oe6cJ1wV1bq3b2Z0k";
-
-/// A name and a password.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SignIn {
-    /// The name; `operator` for the first one.
-    pub name: String,
-    /// The password.
-    pub password: String,
-}
-
-/// An operator who is signed in.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
-pub struct StaffGiven {
-    /// `Authorization: Bearer` of the operator's API.
-    pub staff_token: String,
-    /// When it ends.
-    pub ends_at_ms: u64,
-}
 
 /// A room to be made.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -87,85 +58,13 @@ fn one() -> u8 {
     1
 }
 
-/// Checks a name and password.
-///
-/// # Errors
-///
-/// `sign_in_wrong`, `sign_ins_often`, or a passing problem.
-pub async fn sign_in(site: &Site, sign_in: &SignIn, network: IpAddr) -> Result<StaffGiven, Problem> {
-    let now = site.node.now();
-    if let Turn::From { not_before, .. } = site.sign_in_prefixes.turn(network, now) {
-        let detail = "Many sign-ins were tried from your network. Wait a little before you try again.";
-        let wait = u32::try_from(not_before.since_ms(now)).unwrap_or(u32::MAX);
-        let status = http::StatusCode::TOO_MANY_REQUESTS;
-        return Err(
-            Problem::caller(status, "sign_ins_often", "Too many sign-ins", detail).after_ms(wait.max(1_000))
-        );
-    }
-    if sign_in.name.len() > 100 || sign_in.password.len() > 1_000 {
-        return Err(wrong());
-    }
-    let record = site.vault.staff_now(&sign_in.name).await;
-    let hash = record.as_ref().map_or(NOBODY, |record| record.hash.as_str()).to_owned();
-    let checked = check_password(site, sign_in.password.clone(), hash).await?;
-    let record = record.filter(|_| checked).ok_or_else(wrong)?;
-    let ends_at = now.plus_ms(site.options.staff_session_ms);
-    let nonce = u64::from_le_bytes(random::bytes()?);
-    let session = StaffSession { user: record.user, role: record.role, ends_at, nonce };
-    Ok(StaffGiven { staff_token: session.seal(&site.keys), ends_at_ms: ends_at.0 })
-}
-
-async fn check_password(site: &Site, password: String, hash: String) -> Result<bool, Problem> {
-    let busy = || {
-        let detail = "Several people sign in at this moment. Nothing was changed; try again.";
-        Problem::busy("sign_ins_busy", "Sign-in is busy", detail, 2_000)
-    };
-    let permit = tokio::time::timeout(SIGN_IN_WAIT, site.password_checks.acquire()).await;
-    let _permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
-    let checked = tokio::task::spawn_blocking(move || vault::verify(&password, &hash)).await;
-    checked.map_err(|_| busy())
-}
-
-/// Opens the session of an operator.
+/// Opens the session of someone of the staff, whatever their role.
 ///
 /// # Errors
 ///
 /// Problems of the token; `staff_session_expired`, also for one that was ended.
 pub fn session(site: &Site, token: &str) -> Result<StaffSession, Problem> {
-    let session = StaffSession::open(token, &site.keys)?;
-    session.check(site.node.now()).map_err(|_| expired(Expiring::StaffSession))?;
-    if session.role != ROLE_OPERATOR || site.vault.session_ended(session.nonce) {
-        return Err(expired(Expiring::StaffSession));
-    }
-    Ok(session)
-}
-
-/// Ends a session before its time. Durable.
-///
-/// # Errors
-///
-/// A passing problem: the session still counts.
-pub async fn sign_out(site: &Site, staff: &StaffSession) -> Result<(), Problem> {
-    site.vault.end_session(staff.nonce, staff.ends_at.0, site.node.now().0).await
-}
-
-/// Changes the operator's own password.
-///
-/// # Errors
-///
-/// `unfit` for a short one; a passing problem of the vault.
-pub async fn set_password(
-    site: &Site,
-    staff: &StaffSession,
-    name: &str,
-    password: &str,
-) -> Result<(), Problem> {
-    if !(12..=1_000).contains(&password.len()) {
-        return Err(Problem::unfit("A password has 12 to 1,000 bytes."));
-    }
-    let known = site.vault.staff_now(name).await;
-    let known = known.filter(|record| record.user == staff.user).ok_or_else(Problem::staff_only)?;
-    site.vault.set_password(name, known.user, known.role, password).await
+    staff::member(site, token).map(|member| member.session)
 }
 
 /// Makes a room. Its seed is derived from the key ring, its commitment published at once.
@@ -335,7 +234,8 @@ impl PaceView {
     }
 }
 
-/// Submits an operator's command under their key, if they sent one.
+/// Submits an operator's command under their key, if they sent one. It is in the audit list before it
+/// is done.
 pub(crate) async fn operate(
     site: &Site,
     staff: &StaffSession,
@@ -343,8 +243,15 @@ pub(crate) async fn operate(
     body: Body,
 ) -> Result<(), Problem> {
     let id = key.map_or(CommandId(0), |key| command_id(site, staff, key, None));
-    submit(site, id, body).await?;
-    Ok(())
+    let (what, on, reason) = audit::of_command(&body).ok_or_else(staff::role_unfit)?;
+    let entry = staff::note(site, staff, what, on, &reason).await?;
+    match submit(site, id, body).await {
+        Ok(_) => Ok(()),
+        Err(problem) => {
+            staff::note_refusal(site, entry, &problem).await;
+            Err(problem)
+        }
+    }
 }
 
 /// The id of an operator's command; of one row of it, where it has many.
@@ -359,13 +266,4 @@ pub(crate) fn command_id(
     scope[1..5].copy_from_slice(&staff.user.to_le_bytes());
     scope[5..].copy_from_slice(&row.unwrap_or(0).to_le_bytes());
     site.keys.command_id(&scope, key.as_str().as_bytes())
-}
-
-fn wrong() -> Problem {
-    Problem::caller(
-        http::StatusCode::UNAUTHORIZED,
-        "sign_in_wrong",
-        "Name or password is wrong",
-        "The name or the password is wrong. The first password was printed when the service first started.",
-    )
 }

@@ -14,7 +14,7 @@ use jari_wire::token::{Pass, Session, StaffSession, Ticket};
 use serde::de::DeserializeOwned;
 
 use crate::actions::partner::{PartnerCredential, authenticate};
-use crate::actions::{IdempotencyKey, operator};
+use crate::actions::{IdempotencyKey, staff};
 use crate::carriers::{self, KEY_HEADER, PASS_HEADER, TICKET_HEADER, bearer, open_session};
 use crate::front::BODY_BYTES_MAX;
 use crate::network;
@@ -32,7 +32,7 @@ impl FromRequestParts<Arc<Site>> for Citizen {
     }
 }
 
-/// An operator who is signed in.
+/// Someone of the staff who is signed in, and may do what this address is for.
 pub(super) struct Operator(pub(super) StaffSession);
 
 impl FromRequestParts<Arc<Site>> for Operator {
@@ -40,7 +40,8 @@ impl FromRequestParts<Arc<Site>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
         let token = bearer(&parts.headers).ok_or_else(Problem::staff_only)?;
-        operator::session(site, token).map(Operator)
+        staff::hear_if_unknown(site, token).await;
+        staff::permitted(site, token, carriers::deed_of(parts)).map(|member| Operator(member.session))
     }
 }
 

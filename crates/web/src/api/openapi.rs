@@ -9,7 +9,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::operator::{
     campaigns as operator_campaigns, directory, messages as operator_messages, rooms as operator_rooms,
-    rules as operator_rules,
+    rules as operator_rules, series as operator_series, staff as operator_staff,
 };
 use super::{bookings, campaigns, demo, identities, operator, partner, rooms, service};
 use crate::problem::{MEDIA_TYPE, ProblemBody};
@@ -80,6 +80,10 @@ impl Modify for Carriers {
         directory::set_withdrawn, directory::find_booking, directory::check_in,
         operator_rules::show_rules, operator_rules::upgrade_rules,
         operator_messages::show_messages,
+        operator_series::show_series, operator_series::listen_to_events, operator_series::show_alarms,
+        operator_staff::list_accounts, operator_staff::add_account, operator_staff::set_role,
+        operator_staff::lock_account, operator_staff::unlock_account, operator_staff::reset_account,
+        operator_staff::list_audit,
         demo::list_messages,
         service::show_alive, service::show_ready, service::show_metrics, service::show_document,
     )

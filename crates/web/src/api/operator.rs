@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use super::extract::{Network, Operator, Sent};
 use super::openapi::Problems;
-use super::{Tree, created};
+use super::{Tree, created, ok};
 use crate::actions::operator::{self, SignIn, StaffGiven};
+use crate::actions::staff as members;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -20,13 +21,16 @@ pub(super) mod directory;
 pub(super) mod messages;
 pub(super) mod rooms;
 pub(super) mod rules;
+pub(super) mod series;
+pub(super) mod staff;
 
 pub(super) fn routes(tree: Tree) -> Tree {
     let tree = tree
         .post("/api/v1/operator/sessions", sign_in)
         .delete("/api/v1/operator/sessions", sign_out)
         .put("/api/v1/operator/password", set_password);
-    messages::routes(rules::routes(directory::routes(campaigns::routes(rooms::routes(tree)))))
+    let tree = directory::routes(campaigns::routes(rooms::routes(tree)));
+    staff::routes(series::routes(messages::routes(rules::routes(tree))))
 }
 
 /// A reason, which everyone may read.
@@ -54,13 +58,18 @@ async fn sign_out(State(site): State<Arc<Site>>, Operator(staff): Operator) -> R
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Changes one's own password: 12 to 1,000 bytes.
-#[utoipa::path(put, path = "/api/v1/operator/password", tag = "operator", request_body = SignIn, responses((status = 204), Problems), security(("staff" = [])))]
+/// Changes one's own password: 12 to 1,000 bytes. All sessions of the account end, this one as well; the answer is
+/// another one.
+#[utoipa::path(put, path = "/api/v1/operator/password", tag = "operator", request_body = SignIn, responses((status = 200, body = StaffGiven), Problems), security(("staff" = [])))]
 async fn set_password(
     State(site): State<Arc<Site>>,
     Operator(staff): Operator,
     Sent(given): Sent<SignIn>,
-) -> Result<StatusCode, Problem> {
-    operator::set_password(&site, &staff, &given.name, &given.password).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<impl IntoResponse, Problem> {
+    // The name says whose password somebody believes to change.
+    let member = members::member_of(&site, staff)?;
+    if member.name != given.name {
+        return Err(Problem::staff_only());
+    }
+    members::set_password(&site, &staff, None, &given.password).await.map(ok)
 }

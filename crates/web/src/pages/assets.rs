@@ -39,9 +39,21 @@ pub struct Assets {
     pub js: Asset,
     /// The script of the fairness page, which uses the one above.
     pub fair: Asset,
-    /// The operator's style sheet.
+    /// The operator's style sheet, and that of the plots.
     pub operator_css: Asset,
+    /// What draws the plots.
+    pub uplot: Asset,
+    /// The script of the operator's plots and alarms.
+    pub console: Asset,
 }
+
+/// Another project's, and so left as it is: see `assets/uplot/README.md`.
+const UPLOT_JS: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
+const OPERATOR_CSS: &str = concat!(
+    include_str!("../../assets/uplot/uPlot.min.css"),
+    "\n",
+    include_str!("../../assets/operator.css")
+);
 
 /// The files of this build.
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
@@ -52,18 +64,23 @@ pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         more_css: asset("more", "css", CSS, include_str!("../../assets/more.css")),
         js: asset("wait", "js", JS, include_str!("../../assets/wait.js")),
         fair: asset("fair", "js", JS, include_str!("../../assets/fair.js")),
-        operator_css: asset("operator", "css", CSS, include_str!("../../assets/operator.css")),
+        operator_css: asset("operator", "css", CSS, OPERATOR_CSS),
+        uplot: as_it_is("uplot", "js", JS, UPLOT_JS),
+        console: asset("console", "js", JS, include_str!("../../assets/console.js")),
     }
 });
 
 fn asset(name: &str, extension: &str, media_type: &'static str, source: &str) -> Asset {
-    let plain = strip(source);
+    as_it_is(name, extension, media_type, &strip(source))
+}
+
+fn as_it_is(name: &str, extension: &str, media_type: &'static str, plain: &str) -> Asset {
     let hash = blake3::hash(plain.as_bytes()).to_hex();
     let gzip = Bytes::from(respond::gzip(plain.as_bytes(), flate2::Compression::best()));
     Asset {
         href: format!("/assets/{name}-{}.{extension}", &hash[..10]),
         media_type,
-        plain: plain.into(),
+        plain: Bytes::from(plain.to_owned()),
         gzip,
     }
 }
@@ -113,7 +130,15 @@ impl Asset {
 /// a file of another build is answered with this build's, for a moment only.
 pub async fn get_asset(Path(file): Path<String>, request: HeaderMap) -> Response {
     let assets = &*ASSETS;
-    let all = [&assets.css, &assets.more_css, &assets.js, &assets.fair, &assets.operator_css];
+    let all = [
+        &assets.css,
+        &assets.more_css,
+        &assets.js,
+        &assets.fair,
+        &assets.operator_css,
+        &assets.uplot,
+        &assets.console,
+    ];
     let exact = all.iter().find(|asset| asset.href.strip_prefix("/assets/") == Some(&file));
     if let Some(asset) = exact {
         return asset.response(&request);
@@ -140,6 +165,22 @@ mod tests {
     fn stripping_keeps_everything_but_comments_and_indentation() {
         let source = "/* a\n b */\nx{y:z}\n\n  // only here\n  f('//kept');\n";
         assert_eq!(strip(source), "x{y:z}\nf('//kept');");
+    }
+
+    #[test]
+    fn what_is_another_project_s_is_as_it_came() {
+        // BLAKE3 of uPlot 1.6.32's dist files; their SHA-512 in npm is in assets/uplot/README.md.
+        let known = [
+            (UPLOT_JS, "ea2d16ff65797375a846049c0f0a17f68b47a2850b9c73f2816ecf040ec9f2ce"),
+            (
+                include_str!("../../assets/uplot/uPlot.min.css"),
+                "70ead7542eab83ef6ff4269c1f139e3c40f5f59f98302552320b9f79188abba1",
+            ),
+        ];
+        for (text, hash) in known {
+            assert_eq!(blake3::hash(text.as_bytes()).to_hex().as_str(), hash);
+        }
+        assert!(UPLOT_JS.starts_with("/*! https://github.com/leeoniya/uPlot (v1.6.32) */"));
     }
 
     #[test]

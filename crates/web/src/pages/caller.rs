@@ -19,9 +19,11 @@ use jari_wire::token::{Csrf, Pass, Session, Slip, StaffSession, Ticket};
 use super::frame::Frame;
 use super::respond;
 use super::words::{Words, choose};
+use crate::actions::staff::{self, Member};
 use crate::carriers::{self, cookie};
 use crate::problem::{Expiring, Problem, expired};
 use crate::site::Site;
+use crate::staff::Deed;
 
 const CHALLENGE: &str = "jari_challenge";
 const FORM: &str = "jari_form";
@@ -71,13 +73,19 @@ pub struct Caller {
     form_cookie_is_new: bool,
     /// A language chosen just now, to be kept.
     language_asked: bool,
+    /// Which deed of the staff's the address is, if it is one.
+    deed: Option<Deed>,
 }
 
 impl FromRequestParts<Arc<Site>> for Caller {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Caller, Failed> {
-        Ok(Caller::of(parts, site)?)
+        let caller = Caller::of(parts, site)?;
+        if let (Some(_), Some(token)) = (caller.deed, cookie(&caller.headers, carriers::STAFF_COOKIE)) {
+            staff::hear_if_unknown(site, token).await;
+        }
+        Ok(caller)
     }
 }
 
@@ -104,6 +112,7 @@ impl Caller {
             path: if parts.method == Method::GET { path_without_lang(&parts.uri) } else { "/".to_owned() },
             words: Words::new(lang, site.options.utc_offset_min),
             language_asked: asked.is_some(),
+            deed: carriers::deed_of(parts),
             site: Arc::clone(site),
             headers,
             form_cookie,
@@ -216,13 +225,28 @@ impl Caller {
         self.session().ok_or_else(Problem::unidentified)
     }
 
-    /// The operator's session.
+    /// The session of someone of the staff, who may do what this address is for.
     ///
     /// # Errors
     ///
-    /// `staff_only`, `staff_session_expired`.
+    /// `staff_only`, `staff_session_expired`, `role_unfit`, and what has to be done first.
     pub fn staff(&self) -> Result<StaffSession, Problem> {
-        carriers::staff_of(&self.site, &self.headers)
+        self.member().map(|member| member.session)
+    }
+
+    /// The same, with what is known of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::staff`].
+    pub fn member(&self) -> Result<Member, Problem> {
+        carriers::staff_of(&self.site, &self.headers, self.deed)
+    }
+
+    /// Whether whoever of the staff asks may do this: for what a page shows.
+    #[must_use]
+    pub fn may(&self, deed: Deed) -> bool {
+        self.member().is_ok_and(|member| member.may(deed))
     }
 
     /// The challenge of a code that was asked for in this browser.

@@ -139,6 +139,7 @@ fn way_on(caller: &Caller, path: &str, problem: &Problem) -> Way {
         "challenge_expired" | "challenge_forged" | "code_spent" => {
             way("safe-nothing", "next-identify", "/identify")
         }
+        "password_first" | "second_factor_first" => way("safe-nothing", "next-account", "/operator/account"),
         "staff_only" | "staff_session_expired" => way("safe-nothing", "next-operator", "/operator"),
         "not_eligible" => {
             let next = respond::encode_query(&format!("/book/{id}"));

@@ -104,4 +104,16 @@ impl Frame {
     pub fn operator_css(&self) -> &'static str {
         &ASSETS.operator_css.href
     }
+
+    /// What draws the operator's plots.
+    #[must_use]
+    pub fn uplot(&self) -> &'static str {
+        &ASSETS.uplot.href
+    }
+
+    /// The script of the operator's plots and alarms.
+    #[must_use]
+    pub fn console(&self) -> &'static str {
+        &ASSETS.console.href
+    }
 }

@@ -62,7 +62,7 @@ fn every_message_that_is_asked_for_exists_and_every_other_is_used() {
         }
     }
     assert!(asked > 100, "the search finds what templates ask for");
-    let composed = ["problem-", "event-", "message-"];
+    let composed = ["problem-", "event-", "message-", "audit-"];
     for key in known.iter().filter(|key| !composed.iter().any(|prefix| key.starts_with(prefix))) {
         assert!(sources.contains(&format!("\"{key}\"")), "nobody uses {key}");
     }

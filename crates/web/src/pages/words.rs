@@ -262,6 +262,12 @@ impl Words {
         timestamp(at).to_string()
     }
 
+    /// The instant as `2021-07-14 20:00:00` in the zone: it sorts as text.
+    #[must_use]
+    pub fn sortable(&self, at: Time) -> String {
+        timestamp(at).to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// The day as `2021-07-14` in the zone, for addresses.
     #[must_use]
     pub fn day_key(&self, at: Time) -> String {

@@ -21,11 +21,12 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::audit::LASTS_MS;
 use super::shared::{Changes, Created, Kept, SharedTable, Standing, TableFault};
 use super::store::Followed;
 use super::writer::{Row, What, Whole, Write};
 use super::{
-    ENDED, FULL_RETRY_MS, PEOPLE, STAFF, StaffRecord, Vault, VaultError, damaged, overloaded, shared,
+    AuditKey, ENDED, FULL_RETRY_MS, PEOPLE, StaffRecord, Vault, VaultError, damaged, overloaded, shared,
 };
 use crate::problem::{Culprit, Problem};
 
@@ -160,7 +161,7 @@ impl Replica {
                 match &row.what {
                     What::Key { person, wrapped: Some(_) } => drop(whole.people.insert(person.0)),
                     What::Staff { name, record: Some(_) } => drop(whole.staff.insert(name.clone())),
-                    What::Key { .. } | What::Staff { .. } | What::Ended { .. } => {}
+                    What::Key { .. } | What::Staff { .. } | What::Ended { .. } | What::Note { .. } => {}
                 }
             }
             revision = changed.last().map_or(revision, |last| last.kept.revision);
@@ -190,7 +191,7 @@ impl Replica {
             count += self.create_all(entries.collect()).await?;
         }
         let mut staff = Vec::new();
-        for (name, record) in self.local.staff_here().map_err(unwritten)? {
+        for (name, record) in self.local.all_staff().map_err(unwritten)? {
             let value = shared::staff_value(&self.local.keys, &name, &record).map_err(unwritten)?;
             staff.push((shared::staff_name(&self.local.keys, &name), value));
         }
@@ -202,8 +203,27 @@ impl Replica {
                 count += 1;
             }
         }
+        count += self.fill_audit(now_ms).await?;
         self.hear(Vec::new(), Some(Followed { life: standing.life, revision: 0 })).await?;
         Ok(count)
+    }
+
+    /// Puts the audit list into the table, each entry for the rest of its time.
+    async fn fill_audit(&self, now_ms: u64) -> Result<u64, VaultError> {
+        let (mut upto, mut count) = ((u64::MAX, u64::MAX), 0);
+        loop {
+            let noted = self.local.noted((0, 0), upto, FILLED_MAX, |_| true).map_err(unwritten)?;
+            let Some((last, _)) = noted.last() else { return Ok(count) };
+            upto = *last;
+            for (key, entry) in noted {
+                let lasts_ms = (key.0 + LASTS_MS).saturating_sub(now_ms).max(1_000);
+                let name = shared::audit_name(key);
+                let bytes = serde_json::to_vec(&entry).map_err(|_| VaultError::Unwritten)?;
+                let value = shared::audit_value(&self.local.keys, &name, &bytes).map_err(unwritten)?;
+                self.table.put(&name, &value, Some(lasts_ms / 1_000)).await?;
+                count += 1;
+            }
+        }
     }
 
     async fn create_all(&self, entries: Vec<(String, Vec<u8>)>) -> Result<u64, VaultError> {
@@ -255,7 +275,7 @@ impl Replica {
 
     /// What of these changes is ours and can be opened.
     fn rows(&self, changed: &[shared::Changed]) -> Vec<Row> {
-        let staff = self.local.staff_here().unwrap_or_default();
+        let staff = self.local.all_staff().unwrap_or_default();
         let staff: Vec<String> = staff.into_iter().map(|(name, _)| name).collect();
         let row = |changed| {
             let row = shared::row_of(&self.local.keys, &staff, changed);
@@ -327,40 +347,77 @@ impl Shared {
         self.own(revision, What::Key { person, wrapped: None }).await
     }
 
-    /// Keeps someone of the staff; where they are to be new, only if there is nobody of that
-    /// name. Gives whether they are kept.
-    pub(super) async fn keep_staff(
+    /// Makes an account, if there is nobody of that name. Gives whether it was made.
+    pub(super) async fn add_staff(&self, name: &str, record: StaffRecord) -> Result<bool, Problem> {
+        let (entry, value) = self.staff_entry(name, &record)?;
+        match self.asked(self.replica.table.create(&entry, &value)).await? {
+            Created::Now(revision) => {
+                self.own(revision, What::Staff { name: name.to_owned(), record: Some(record) }).await?;
+                Ok(true)
+            }
+            Created::Before(kept) => {
+                self.take_over(entry, kept).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Keeps someone of the staff, if they are still as they were at this revision. Gives whether they
+    /// were.
+    pub(super) async fn replace_staff(
         &self,
         name: &str,
         record: StaffRecord,
-        is_new: bool,
+        revision: u64,
     ) -> Result<bool, Problem> {
-        let keys = &self.replica.local.keys;
-        let entry = shared::staff_name(keys, name);
-        let value = shared::staff_value(keys, name, &record)?;
-        let table = &self.replica.table;
-        let revision = if is_new {
-            match self.asked(table.create(&entry, &value)).await? {
-                Created::Now(revision) => revision,
-                Created::Before(kept) => {
-                    self.take_over(entry, kept).await?;
-                    return Ok(false);
-                }
-            }
-        } else {
-            self.asked(table.put(&entry, &value, None)).await?
+        let (entry, value) = self.staff_entry(name, &record)?;
+        let Some(revision) = self.asked(self.replica.table.replace(&entry, &value, revision)).await? else {
+            return Ok(false);
         };
         self.own(revision, What::Staff { name: name.to_owned(), record: Some(record) }).await?;
         Ok(true)
     }
 
-    /// Brings someone of the staff here as the table has them at this moment.
-    pub(super) async fn find_staff(&self, name: &str) -> Result<(), Problem> {
+    fn staff_entry(&self, name: &str, record: &StaffRecord) -> Result<(String, Vec<u8>), Problem> {
+        let keys = &self.replica.local.keys;
+        Ok((shared::staff_name(keys, name), shared::staff_value(keys, name, record)?))
+    }
+
+    /// Brings someone of the staff here as the table has them at this moment; gives the revision.
+    pub(super) async fn find_staff(&self, name: &str) -> Result<Option<u64>, Problem> {
         let entry = shared::staff_name(&self.replica.local.keys, name);
-        match self.asked(self.replica.table.get(&entry)).await? {
-            Some(kept) => self.take_over(entry, kept).await,
-            None => Ok(()),
+        let Some(kept) = self.asked(self.replica.table.get(&entry)).await? else { return Ok(None) };
+        let revision = kept.revision;
+        self.take_over(entry, kept).await?;
+        Ok(Some(revision))
+    }
+
+    /// Brings here what is new in the table.
+    pub(super) async fn hear_news(&self) -> Result<(), VaultError> {
+        let _permit = self.permits.try_acquire().map_err(|_| VaultError::Unwritten)?;
+        let _taking = self.replica.taking.lock().await;
+        self.replica.take_new().await.map(drop)
+    }
+
+    /// Remembers that something was used that counts once; gives whether it is the first time. It is
+    /// kept in two steps: the first decides, the second lets the servers forget it in time.
+    pub(super) async fn use_once(&self, nonce: u64, ends_at_ms: u64, now_ms: u64) -> Result<bool, Problem> {
+        let (name, value) = (shared::ended_name(nonce), shared::ended_value(ends_at_ms, now_ms));
+        let created = self.asked(self.replica.table.create(&name, &value)).await?;
+        if !matches!(created, Created::Now(_)) {
+            return Ok(false);
         }
+        self.end_session(nonce, ends_at_ms, now_ms).await?;
+        Ok(true)
+    }
+
+    /// Keeps an entry of the audit list.
+    pub(super) async fn note(&self, key: AuditKey, bytes: Vec<u8>) -> Result<(), Problem> {
+        let name = shared::audit_name(key);
+        let value = shared::audit_value(&self.replica.local.keys, &name, &bytes)?;
+        let table = &self.replica.table;
+        let revision = self.asked(table.put(&name, &value, Some(LASTS_MS / 1_000))).await?;
+        self.own(revision, What::Note { key, bytes }).await
     }
 
     async fn take_over(&self, name: String, kept: Kept) -> Result<(), Problem> {
@@ -410,20 +467,4 @@ fn problem(fault: TableFault) -> Problem {
 fn unwritten(problem: Problem) -> VaultError {
     tracing::error!(code = problem.code, "the vault cannot be written");
     VaultError::Unwritten
-}
-
-/// The staff that is here, for whoever needs their names.
-impl Vault {
-    fn staff_here(&self) -> Result<Vec<(String, StaffRecord)>, Problem> {
-        let read = self.store.read(|transaction| {
-            let table = transaction.open_table(STAFF)?;
-            let rows = table.iter()?.map(|row| {
-                let (name, kept) = row?;
-                let (user, role, hash) = kept.value();
-                Ok((name.value().to_owned(), StaffRecord { user, role, hash: hash.to_owned() }))
-            });
-            rows.collect::<Result<_, redb::StorageError>>().map_err(redb::Error::from)
-        });
-        read.map_err(|_| damaged())
-    }
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `person.` and 32 hexadecimal digits | the wrapped key |
 //! | `staff.` and a keyed hash of the name | number of a key, then sealed: number, role, name, hash |
-//! | `ended.` and 16 digits of a session | until when it would have lasted, when it was ended |
+//! | `ended.` and 16 digits of a session, or of something that counts once | until when it is remembered, when it was ended |
+//! | `audit.`, 16 digits of a time, `.` and 16 that are random | number of a key, then sealed: an entry |
 //!
 //! Nothing in it can be read without the service's keys, and no member of the staff can be
 //! made without them. Start reading at [`SharedTable`].
@@ -15,6 +16,7 @@ use std::pin::Pin;
 use jari_core::ids::PersonId;
 use jari_wire::KeyRing;
 
+use super::audit::AuditKey;
 use super::sealing::{open, seal};
 use super::staff::StaffRecord;
 use super::writer::{Row, What};
@@ -97,6 +99,9 @@ pub trait SharedTable: Send + Sync {
     fn create<'a>(&'a self, name: &'a str, value: &'a [u8]) -> Asked<'a, Created>;
     /// Keeps a value, for so many seconds if they are given; gives the revision.
     fn put<'a>(&'a self, name: &'a str, value: &'a [u8], lasts_s: Option<u64>) -> Asked<'a, u64>;
+    /// Keeps a value if the name still has what it had at this revision; gives the new one, or none if
+    /// it was changed.
+    fn replace<'a>(&'a self, name: &'a str, value: &'a [u8], revision: u64) -> Asked<'a, Option<u64>>;
     /// Makes a value unreadable for good; gives the revision of the mark that stays.
     fn erase<'a>(&'a self, name: &'a str) -> Asked<'a, u64>;
     /// Some of what changed after a revision. It may lag behind by moments.
@@ -125,7 +130,7 @@ pub(super) fn staff_value(keys: &KeyRing, name: &str, record: &StaffRecord) -> R
     plain.push(record.role);
     plain.extend((name.len() as u16).to_le_bytes());
     plain.extend(name.as_bytes());
-    plain.extend(record.hash.as_bytes());
+    plain.extend(record.text().as_bytes());
     let mut value = vec![number];
     value.extend(seal(&key, staff_name(keys, name).as_bytes(), &plain)?);
     Ok(value)
@@ -139,8 +144,8 @@ fn open_staff(keys: &KeyRing, name: &str, value: &[u8]) -> Option<(String, Staff
     let (role, rest) = rest.split_first()?;
     let (len, rest) = rest.split_first_chunk()?;
     let (name, hash) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
-    let hash = String::from_utf8(hash.to_vec()).ok()?;
-    let record = StaffRecord { user: u32::from_le_bytes(*user), role: *role, hash };
+    let text = std::str::from_utf8(hash).ok()?;
+    let record = StaffRecord::of_text(u32::from_le_bytes(*user), *role, text);
     Some((String::from_utf8(name.to_vec()).ok()?, record))
 }
 
@@ -150,6 +155,28 @@ pub(super) fn ended_value(ends_at_ms: u64, now_ms: u64) -> [u8; 16] {
     value[..8].copy_from_slice(&ends_at_ms.to_le_bytes());
     value[8..].copy_from_slice(&now_ms.to_le_bytes());
     value
+}
+
+/// The name of an entry of the audit list.
+pub(super) fn audit_name((at_ms, number): AuditKey) -> String {
+    format!("audit.{}.{}", hex::encode(&at_ms.to_be_bytes()), hex::encode(&number.to_be_bytes()))
+}
+
+/// The value of an entry of the audit list.
+pub(super) fn audit_value(keys: &KeyRing, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
+    let (number, key) = keys.staff_key();
+    let mut value = vec![number];
+    value.extend(seal(&key, name.as_bytes(), bytes)?);
+    Ok(value)
+}
+
+/// Reads what [`audit_value`] wrote under this name.
+fn open_audit(keys: &KeyRing, name: &str, value: &[u8]) -> Option<What> {
+    let (at_ms, number) = name.strip_prefix("audit.")?.split_once('.')?;
+    let key = (u64::from_be_bytes(hex::decode(at_ms)?), u64::from_be_bytes(hex::decode(number)?));
+    let (key_number, sealed) = value.split_first()?;
+    let bytes = open(&*keys.staff_key_of(*key_number)?, name.as_bytes(), sealed)?;
+    Some(What::Note { key, bytes })
 }
 
 /// An entry of the table as a row of the replica; none for what is not ours or cannot be
@@ -170,6 +197,7 @@ pub(super) fn row_of(keys: &KeyRing, staff: &[String], changed: &Changed) -> Opt
             let gone = staff.iter().find(|known| staff_name(keys, known) == *name)?;
             What::Staff { name: gone.clone(), record: None }
         }
+        ("audit", Some(value)) => open_audit(keys, name, value)?,
         ("ended", Some(value)) => {
             let nonce = u64::from_be_bytes(hex::decode(id)?);
             let (ends_at, now) = value.split_first_chunk()?;

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use redb::{
@@ -16,7 +16,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::{CACHE_BYTES, COPIED, ENDED, FOLLOWED, PEOPLE, STAFF};
+use super::{AUDIT, CACHE_BYTES, COPIED, ENDED, FOLLOWED, PEOPLE, STAFF};
 
 /// Why a write did not happen. Nothing of it is kept.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -45,6 +45,8 @@ pub(super) struct Store {
     database: RwLock<Option<Database>>,
     /// Nothing opens it again.
     closed: AtomicBool,
+    /// Counts changes of the staff.
+    staff_version: AtomicU64,
 }
 
 impl Store {
@@ -66,8 +68,11 @@ impl Store {
         transaction.open_table(ENDED)?;
         transaction.open_table(FOLLOWED)?;
         transaction.open_table(COPIED)?;
+        transaction.open_table(AUDIT)?;
         transaction.commit()?;
-        Ok(Store { open, database: RwLock::new(Some(database)), closed: AtomicBool::new(false) })
+        let (database, closed) = (RwLock::new(Some(database)), AtomicBool::new(false));
+        // Nobody has read version 1.
+        Ok(Store { open, database, closed, staff_version: AtomicU64::new(1) })
     }
 
     /// Reads what was last committed.
@@ -90,6 +95,16 @@ impl Store {
             self.open_again();
             if is_full(&error) { Unkept::Full } else { Unkept::Broken }
         })
+    }
+
+    /// Grows whenever someone of the staff was changed.
+    pub(super) fn staff_version(&self) -> u64 {
+        self.staff_version.load(Ordering::Acquire)
+    }
+
+    /// Someone of the staff was changed, and that is committed.
+    pub(super) fn staff_changed(&self) {
+        self.staff_version.fetch_add(1, Ordering::Release);
     }
 
     /// Up to where a shared table is here, if one was ever followed.
@@ -141,6 +156,11 @@ impl Store {
                 for row in from.open_table(ENDED)?.iter()? {
                     let (nonce, ends_at) = row?;
                     ended.insert(nonce.value(), ends_at.value())?;
+                }
+                let mut audit = into.open_table(AUDIT)?;
+                for row in from.open_table(AUDIT)?.iter()? {
+                    let (key, entry) = row?;
+                    audit.insert(key.value(), entry.value())?;
                 }
                 if let Some(followed) = from.open_table(FOLLOWED)?.get(())? {
                     into.open_table(COPIED)?.insert((), followed.value())?;

@@ -4,15 +4,16 @@
 //! from whoever follows the table, in the order of revisions. It must never let an earlier
 //! revision of a name take a later one's place.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use jari_core::ids::PersonId;
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::audit::{AuditKey, ENTRIES_MAX, LASTS_MS};
 use super::store::{Followed, Store, Unkept};
-use super::{ENDED, FOLLOWED, PEOPLE, STAFF, StaffRecord};
+use super::{AUDIT, ENDED, FOLLOWED, PEOPLE, STAFF, StaffRecord};
 
 /// Writes of one transaction.
 const BATCH_MAX: usize = 4_096;
@@ -31,8 +32,12 @@ pub(super) enum Write {
     KeepKey { person: PersonId, wrapped: Vec<u8>, reply: Reply<Vec<u8>> },
     /// Deletes a person's key.
     ForgetKey { person: PersonId, reply: Reply<()> },
-    /// Keeps someone of the staff, replacing them.
-    KeepStaff { name: String, record: StaffRecord, reply: Reply<()> },
+    /// Keeps someone of the staff, if they are as expected; answers whether they were.
+    ReplaceStaff { name: String, expected: Option<StaffRecord>, record: StaffRecord, reply: Reply<bool> },
+    /// Remembers that something was used that counts once; answers whether it was the first time.
+    UseOnce { nonce: u64, ends_at_ms: u64, now_ms: u64, reply: Reply<bool> },
+    /// Keeps an entry of the audit list.
+    Note { key: AuditKey, bytes: Vec<u8>, reply: Reply<()> },
     /// Remembers a staff session that was ended, until it would have ended anyway.
     EndSession { nonce: u64, ends_at_ms: u64, now_ms: u64, reply: Reply<()> },
     /// A row that the shared table keeps since a moment ago.
@@ -59,6 +64,8 @@ pub(super) enum What {
     Staff { name: String, record: Option<StaffRecord> },
     /// A staff session that was ended.
     Ended { nonce: u64, ends_at_ms: u64, now_ms: u64 },
+    /// An entry of the audit list.
+    Note { key: AuditKey, bytes: Vec<u8> },
 }
 
 /// Everyone in the shared table.
@@ -80,7 +87,20 @@ impl Row {
         match &self.what {
             What::Key { person, .. } => Some(Name::Person(*person)),
             What::Staff { name, .. } => Some(Name::Staff(name.clone())),
-            What::Ended { .. } => None,
+            What::Ended { .. } | What::Note { .. } => None,
+        }
+    }
+}
+
+impl Write {
+    /// Whether it may change someone of the staff.
+    fn is_of_staff(&self) -> bool {
+        let changes = |row: &Row| matches!(row.what, What::Staff { .. });
+        match self {
+            Write::ReplaceStaff { .. } | Write::Sweep { .. } => true,
+            Write::Own { row, .. } => changes(row),
+            Write::Heard { rows, .. } => rows.iter().any(changes),
+            _ => false,
         }
     }
 }
@@ -128,7 +148,12 @@ pub(super) fn write_loop(store: &Store, mut waiting: mpsc::Receiver<Write>) {
         let kept = store.write(|transaction| apply(transaction, &batch, &mut ahead));
         full_at = (kept.as_ref().err() == Some(&Unkept::Full)).then(Instant::now);
         match kept {
-            Ok(in_force) => answer(batch.drain(..), &in_force),
+            Ok(answers) => {
+                if batch.iter().any(Write::is_of_staff) {
+                    store.staff_changed();
+                }
+                answer(batch.drain(..), answers);
+            }
             Err(why) => refuse(batch.drain(..), why),
         }
     }
@@ -139,20 +164,27 @@ struct Tables<'t> {
     people: Table<'t, u128, &'static [u8]>,
     staff: Table<'t, &'static str, (u32, u8, &'static str)>,
     ended: Table<'t, u64, u64>,
+    audit: Table<'t, (u64, u64), &'static [u8]>,
     followed: Table<'t, (), (u64, &'static str)>,
 }
 
-/// One transaction for the batch; gives the keys that are in force after it.
-fn apply(
-    transaction: &WriteTransaction,
-    batch: &[Write],
-    ahead: &mut Ahead,
-) -> Result<HashMap<PersonId, Vec<u8>>, redb::Error> {
-    let mut in_force = HashMap::new();
+/// What a transaction answers.
+#[derive(Default)]
+struct Answers {
+    /// The keys that are in force after it.
+    in_force: HashMap<PersonId, Vec<u8>>,
+    /// Of writes that are done only if something is as expected, in their order, whether they were.
+    done: VecDeque<bool>,
+}
+
+/// One transaction for the batch.
+fn apply(transaction: &WriteTransaction, batch: &[Write], ahead: &mut Ahead) -> Result<Answers, redb::Error> {
+    let mut answers = Answers::default();
     let mut tables = Tables {
         people: transaction.open_table(PEOPLE)?,
         staff: transaction.open_table(STAFF)?,
         ended: transaction.open_table(ENDED)?,
+        audit: transaction.open_table(AUDIT)?,
         followed: transaction.open_table(FOLLOWED)?,
     };
     for write in batch {
@@ -162,12 +194,20 @@ fn apply(
                 if kept.is_none() {
                     tables.people.insert(person.0, wrapped.as_slice())?;
                 }
-                in_force.insert(*person, kept.unwrap_or_else(|| wrapped.clone()));
+                answers.in_force.insert(*person, kept.unwrap_or_else(|| wrapped.clone()));
             }
             Write::ForgetKey { person, .. } => {
                 tables.people.remove(person.0)?;
             }
-            Write::KeepStaff { name, record, .. } => tables.keep_staff(name, record)?,
+            Write::ReplaceStaff { name, expected, record, .. } => {
+                answers.done.push_back(tables.replace_staff(name, expected.as_ref(), record)?);
+            }
+            Write::UseOnce { nonce, ends_at_ms, now_ms, .. } => {
+                let is_first = tables.ended.get(nonce)?.is_none();
+                tables.end_session(*nonce, *ends_at_ms, *now_ms)?;
+                answers.done.push_back(is_first);
+            }
+            Write::Note { key, bytes, .. } => tables.note(*key, bytes)?,
             Write::EndSession { nonce, ends_at_ms, now_ms, .. } => {
                 tables.end_session(*nonce, *ends_at_ms, *now_ms)?;
             }
@@ -196,7 +236,7 @@ fn apply(
             }
         }
     }
-    Ok(in_force)
+    Ok(answers)
 }
 
 impl Tables<'_> {
@@ -213,12 +253,45 @@ impl Tables<'_> {
                 self.staff.remove(name.as_str())?;
             }
             What::Ended { nonce, ends_at_ms, now_ms } => self.end_session(*nonce, *ends_at_ms, *now_ms)?,
+            What::Note { key, bytes } => self.note(*key, bytes)?,
         }
         Ok(())
     }
 
     fn keep_staff(&mut self, name: &str, record: &StaffRecord) -> Result<(), redb::Error> {
-        self.staff.insert(name, (record.user, record.role, record.hash.as_str()))?;
+        self.staff.insert(name, (record.user, record.role, record.text().as_str()))?;
+        Ok(())
+    }
+
+    fn replace_staff(
+        &mut self,
+        name: &str,
+        expected: Option<&StaffRecord>,
+        record: &StaffRecord,
+    ) -> Result<bool, redb::Error> {
+        let kept = self.staff.get(name)?.map(|kept| {
+            let (user, role, text) = kept.value();
+            StaffRecord::of_text(user, role, text)
+        });
+        if kept.as_ref() != expected {
+            return Ok(false);
+        }
+        self.keep_staff(name, record)?;
+        Ok(true)
+    }
+
+    /// Keeps an entry, and forgets what is too old or too much.
+    fn note(&mut self, key: AuditKey, bytes: &[u8]) -> Result<(), redb::Error> {
+        self.audit.insert(key, bytes)?;
+        let oldest_ms = key.0.saturating_sub(LASTS_MS);
+        loop {
+            let first = self.audit.first()?.map(|(first, _)| first.value());
+            let is_over = first.is_some_and(|(at_ms, _)| at_ms < oldest_ms);
+            if !is_over && self.audit.len()? <= ENTRIES_MAX {
+                break;
+            }
+            self.audit.pop_first()?;
+        }
         Ok(())
     }
 
@@ -235,15 +308,18 @@ impl Tables<'_> {
 }
 
 /// Whoever has gone away meanwhile misses the answer, and asks again.
-fn answer(batch: impl Iterator<Item = Write>, in_force: &HashMap<PersonId, Vec<u8>>) {
+fn answer(batch: impl Iterator<Item = Write>, mut answers: Answers) {
     for write in batch {
         match write {
             Write::KeepKey { person, reply, .. } => {
-                let _ = reply.send(in_force.get(&person).cloned().ok_or(Unkept::Broken));
+                let _ = reply.send(answers.in_force.get(&person).cloned().ok_or(Unkept::Broken));
+            }
+            Write::ReplaceStaff { reply, .. } | Write::UseOnce { reply, .. } => {
+                let _ = reply.send(answers.done.pop_front().ok_or(Unkept::Broken));
             }
             Write::ForgetKey { reply, .. }
-            | Write::KeepStaff { reply, .. }
             | Write::EndSession { reply, .. }
+            | Write::Note { reply, .. }
             | Write::Own { reply, .. }
             | Write::Heard { reply, .. }
             | Write::Sweep { reply, .. } => {
@@ -260,9 +336,12 @@ fn refuse(batch: impl Iterator<Item = Write>, why: Unkept) {
             Write::KeepKey { reply, .. } => {
                 let _ = reply.send(Err(why));
             }
+            Write::ReplaceStaff { reply, .. } | Write::UseOnce { reply, .. } => {
+                let _ = reply.send(Err(why));
+            }
             Write::ForgetKey { reply, .. }
-            | Write::KeepStaff { reply, .. }
             | Write::EndSession { reply, .. }
+            | Write::Note { reply, .. }
             | Write::Own { reply, .. }
             | Write::Heard { reply, .. }
             | Write::Sweep { reply, .. } => {

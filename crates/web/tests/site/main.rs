@@ -2,8 +2,10 @@
 //! clock that stands until it is moved. Start reading at `harness`.
 
 mod abuse;
+mod audit;
 mod booking;
 mod cluster;
+mod console;
 mod eligibility;
 mod harness;
 mod identity;
@@ -17,6 +19,7 @@ mod pages_path;
 mod receivers;
 mod server;
 mod shared;
+mod staff;
 mod table;
 mod waiting;
 

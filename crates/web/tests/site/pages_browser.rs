@@ -69,6 +69,31 @@ impl<'a> Browser<'a> {
         self
     }
 
+    /// Keeps a cookie.
+    pub fn keep(&mut self, name: &str, value: &str) {
+        self.cookies.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The value of a cookie.
+    pub fn cookie(&self, name: &str) -> String {
+        self.cookies.get(name).cloned().unwrap_or_else(|| panic!("no cookie {name}"))
+    }
+
+    /// The value of the page's first hidden field of that name.
+    pub fn hidden(&self, name: &str) -> String {
+        let mut fields = attributes(&self.html, "<input ").filter(|tag| tag.contains("type=\"hidden\""));
+        let field = fields.find(|tag| value(tag, "name") == name);
+        value(field.unwrap_or_else(|| panic!("no field {name} on {}:\n{}", self.path, self.html)), "value")
+    }
+
+    /// Gets an address, whatever is there, and goes nowhere else.
+    pub async fn look(&mut self, path: &str) -> &mut Self {
+        let reply = self.fetch(path).await;
+        (self.status, self.path) = (reply.status, path.to_owned());
+        self.html = String::from_utf8(reply.body.to_vec()).unwrap();
+        self
+    }
+
     /// Asserts that the page says something.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {

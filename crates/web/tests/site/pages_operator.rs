@@ -3,18 +3,18 @@
 use crate::harness::{OPENS_AT, TestSite};
 use crate::pages_browser::Browser;
 
-async fn signed_in(site: &TestSite) -> Browser<'_> {
+pub async fn signed_in(site: &TestSite) -> Browser<'_> {
     let hash = site.site.vault.set_password(
         "clerk",
         2,
-        jari_web::actions::operator::ROLE_OPERATOR,
+        jari_web::staff::Role::Operator.number(),
         "twelve-signs-long",
     );
     hash.await.unwrap();
     let mut browser = Browser::new(site, "en");
     browser.open("/operator").await.submit("/sign-in", &[("name", "clerk"), ("password", "wrong")]).await;
     assert_eq!(browser.status, 401);
-    browser.says("The name or the password is wrong").says("clerk");
+    browser.says("The name, the password or the code is wrong").says("clerk");
     browser
         .submit("/sign-in", &[("name", "clerk"), ("password", "twelve-signs-long")])
         .await

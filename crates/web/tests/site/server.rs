@@ -20,18 +20,18 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 
 const PAGE: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<std::io::Result<()>>,
+pub struct Running {
+    pub address: SocketAddr,
+    pub stop: oneshot::Sender<()>,
+    pub serving: JoinHandle<std::io::Result<()>>,
 }
 
 /// Whoever is silent is hung up on as soon as the server is told to stop.
-fn at_once() -> ServerOptions {
+pub fn at_once() -> ServerOptions {
     ServerOptions { last_call_time: Duration::ZERO, ..ServerOptions::default() }
 }
 
-async fn run(site: &TestSite, options: ServerOptions) -> Running {
+pub async fn run(site: &TestSite, options: ServerOptions) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();

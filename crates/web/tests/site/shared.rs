@@ -30,6 +30,12 @@ async fn site(table: &Arc<MemoryTable>) -> TestSite {
     TestSite::with_vault(vault, directory, |_| {}).await
 }
 
+/// A site, and the table that its vault is a replica of.
+pub async fn site_and_table() -> (TestSite, Arc<MemoryTable>) {
+    let table = Arc::new(MemoryTable::default());
+    (site(&table).await, table)
+}
+
 #[tokio::test]
 async fn a_message_waits_for_a_key_that_another_node_kept_and_is_not_dropped() {
     let table = Arc::new(MemoryTable::default());

@@ -95,6 +95,13 @@ impl SharedTable for MemoryTable {
         self.answer(|inner| inner.keep(name, Some(value.to_vec())))
     }
 
+    fn replace<'a>(&'a self, name: &'a str, value: &'a [u8], revision: u64) -> Asked<'a, Option<u64>> {
+        self.answer(|inner| {
+            let is_last = inner.entries.get(name).is_some_and(|kept| kept.revision == revision);
+            is_last.then(|| inner.keep(name, Some(value.to_vec())))
+        })
+    }
+
     fn erase<'a>(&'a self, name: &'a str) -> Asked<'a, u64> {
         self.answer(|inner| inner.keep(name, None))
     }

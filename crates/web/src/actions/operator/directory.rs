@@ -7,17 +7,18 @@
 
 use jari_core::booking::{ClinicConfig, SlotSpec};
 use jari_core::ids::{BookingId, CampaignId, ClinicId, DeskId, SlotId, VaccineId};
-use jari_core::{Body, Command, Outcome, Time, limits};
+use jari_core::{Body, Command, Outcome, Reason, Refusal, Time, limits};
 use jari_node::Rejected;
 use jari_wire::token::StaffSession;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{command_id, operate};
-use crate::actions::IdempotencyKey;
 use crate::actions::booking::{BookingView, unknown, view};
+use crate::actions::{IdempotencyKey, staff as members};
 use crate::problem::Problem;
 use crate::site::Site;
+use crate::staff::{Deed, audit};
 
 /// Rows of one request at the most.
 pub const ROWS_MAX: usize = 5_000;
@@ -165,6 +166,7 @@ pub async fn set_capacity(
     reason: &str,
     key: Option<&IdempotencyKey>,
 ) -> Result<(), Problem> {
+    members::at_clinic(site, staff, Deed::SetPlaces, clinic_of(site, slot)?)?;
     operate(site, staff, key, Body::SetCapacity { slot, capacity, reason: reason.into() }).await
 }
 
@@ -181,15 +183,33 @@ pub async fn set_withdrawn(
     reason: &str,
     key: Option<&IdempotencyKey>,
 ) -> Result<(), Problem> {
+    members::at_clinic(site, staff, Deed::SetPlaces, clinic_of(site, slot)?)?;
     operate(site, staff, key, Body::SetWithdrawn { slot, withdrawn, reason: reason.into() }).await
 }
 
-/// The booking with this number, whoever's it is. Says nothing of who they are.
+/// The clinic of a slot.
+fn clinic_of(site: &Site, slot: SlotId) -> Result<u32, Problem> {
+    let clinic = site.node.read(|state| {
+        let slot = state.data().slots.get(u64::from(slot.0))?;
+        state.data().desks.get(u64::from(slot.desk.0)).map(|desk| desk.clinic.0)
+    });
+    clinic.ok_or_else(|| Refusal { reason: Reason::SlotUnknown, detail: 0 }.into())
+}
+
+/// The booking with this number, whoever's it is. Says nothing of who they are. That it was looked at
+/// is in the audit list.
 ///
 /// # Errors
 ///
-/// `booking_unknown`.
-pub async fn find_booking(site: &Site, _staff: &StaffSession, id: BookingId) -> Result<BookingView, Problem> {
+/// `booking_unknown`; `role_unfit` for another clinic's.
+pub async fn find_booking(site: &Site, staff: &StaffSession, id: BookingId) -> Result<BookingView, Problem> {
+    let found = booking(site, id).await?;
+    members::at_clinic(site, staff, Deed::LookAtBooking, found.clinic.clinic)?;
+    members::note(site, staff, members::LOOK, format!("booking {}", id.0), "").await?;
+    Ok(found)
+}
+
+async fn booking(site: &Site, id: BookingId) -> Result<BookingView, Problem> {
     let found = site.node.find(|state| {
         let booking = state.data().bookings.get(u64::from(id.0))?;
         view(site, state.data(), id, booking)
@@ -205,11 +225,13 @@ pub async fn find_booking(site: &Site, _staff: &StaffSession, id: BookingId) -> 
 pub async fn check_in(
     site: &Site,
     staff: &StaffSession,
-    booking: BookingId,
+    id: BookingId,
     key: Option<&IdempotencyKey>,
 ) -> Result<BookingView, Problem> {
-    operate(site, staff, key, Body::CheckIn { booking }).await?;
-    find_booking(site, staff, booking).await
+    let found = booking(site, id).await?;
+    members::at_clinic(site, staff, Deed::CheckIn, found.clinic.clinic)?;
+    operate(site, staff, key, Body::CheckIn { booking: id }).await?;
+    booking(site, id).await
 }
 
 impl NewClinic {
@@ -247,6 +269,24 @@ async fn bulk(
     if bodies.is_empty() || bodies.len() > ROWS_MAX {
         return Err(Problem::unfit("A request has 1 to 5,000 rows. Nothing was changed."));
     }
+    let rows = bodies.len();
+    let (what, ..) = bodies.first().and_then(audit::of_command).ok_or_else(members::role_unfit)?;
+    let entry = members::note(site, staff, what, format!("{rows} rows"), "").await?;
+    match submit_rows(site, staff, key, bodies).await {
+        Ok(outcomes) => Ok(outcomes),
+        Err(problem) => {
+            members::note_refusal(site, entry, &problem).await;
+            Err(problem)
+        }
+    }
+}
+
+async fn submit_rows(
+    site: &Site,
+    staff: &StaffSession,
+    key: &IdempotencyKey,
+    bodies: Vec<Body>,
+) -> Result<Vec<Outcome>, Problem> {
     let mut outcomes = Vec::with_capacity(bodies.len());
     let mut waiting: std::collections::VecDeque<tokio::task::JoinHandle<Result<Outcome, Rejected>>> =
         Default::default();

@@ -2,7 +2,8 @@
 //!
 //! Whatever many people feel is asked about once more before it is done, and whatever
 //! changes a rule carries a public reason. Start reading at [`get_overview`], then
-//! `subjects` (what is shown) and `deeds` (what is done).
+//! `plots` (whether all is well), `subjects` (what is shown) and `deeds` (what is done). Accounts are in
+//! `account` (one's own) and `staff` (all of them), who did what in `audit`.
 
 use axum::extract::Form;
 use axum::response::Response;
@@ -15,12 +16,22 @@ use super::respond::see_other;
 use super::views;
 use crate::actions::operator::{self, SignIn};
 use crate::actions::{campaigns, waiting};
+use crate::staff::Deed;
 
+mod account;
+mod audit;
 mod deeds;
 mod messages;
+mod plots;
+mod runbook;
+mod staff;
 mod subjects;
 
+pub use account::{do_account, get_account};
+pub use audit::{get_audit, get_audit_csv};
 pub use deeds::{do_campaign, do_room};
+pub use runbook::get_runbook;
+pub use staff::{add_staff, do_staff, get_staff};
 pub use subjects::{get_campaign, get_room};
 
 /// The sign-in form.
@@ -30,26 +41,34 @@ pub struct SignInForm {
     csrf: String,
     name: String,
     password: String,
+    code: String,
 }
 
-/// `GET /operator`: all rooms and campaigns, or the sign-in form.
+/// `GET /operator`: all rooms and campaigns, or the sign-in form; for those who may not look, their own
+/// account.
 ///
 /// # Errors
 ///
 /// A passing problem of ours.
 pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
-    let Ok(staff) = caller.staff() else {
+    let Ok(member) = caller.member() else {
         let page = views::SignIn { f: caller.frame()?, name: String::new(), problem: None };
         return caller.page(&page, StatusCode::OK);
     };
+    if !member.may(Deed::Look) {
+        return Ok(see_other("/operator/account"));
+    }
     let rooms = waiting::rooms(&caller.site);
     let campaigns = campaigns::campaigns(&caller.site);
     let page = views::Overview {
         f: caller.frame()?,
         now: subjects::now(&caller),
+        console: plots::console(&caller, plots::Scope::ALL),
         rooms: rooms.iter().map(|room| subjects::room(&caller, room)).collect(),
         campaigns: campaigns.iter().map(|campaign| subjects::campaign(&caller, campaign)).collect(),
-        messages: messages::shown(&caller.site, &staff),
+        messages: messages::shown(&caller.site, &member.session),
+        sees_staff: member.may(Deed::SeeStaff),
+        sees_audit: member.may(Deed::SeeAudit),
     };
     caller.page(&page, StatusCode::OK)
 }
@@ -61,7 +80,7 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
 /// `form_expired`; a wrong password is shown in the form.
 pub async fn sign_in(caller: Caller, Form(form): Form<SignInForm>) -> Result<Response, Failed> {
     caller.check_form(&form.csrf)?;
-    let asked = SignIn { name: form.name.trim().to_owned(), password: form.password };
+    let asked = SignIn { name: form.name.trim().to_owned(), password: form.password, code: form.code };
     match operator::sign_in(&caller.site, &asked, caller.network).await {
         Ok(given) => {
             let mut response = see_other("/operator");

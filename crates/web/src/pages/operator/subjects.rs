@@ -7,6 +7,7 @@ use jari_core::Time;
 use jari_core::ids::{CampaignId, RoomId};
 use serde::Deserialize;
 
+use super::plots::{self, Scope};
 use crate::actions::campaigns::{self, CampaignState, CampaignView};
 use crate::actions::waiting::{self, RoomDetails, RoomState};
 use crate::pages::caller::{Caller, Failed};
@@ -14,12 +15,20 @@ use crate::pages::home::standing;
 use crate::pages::views::{Field, FieldKind, Figure, OperatorForm, Standing, Subject, SubjectPage};
 use crate::pages::words::grouped;
 use crate::problem::Problem;
+use crate::staff::Deed;
 
 /// Whether something was just done.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct DoneQuery {
     done: u8,
+}
+
+impl DoneQuery {
+    /// Something was just done.
+    pub(super) fn is_done(&self) -> bool {
+        self.done == 1
+    }
 }
 
 /// The moment shown, to the second.
@@ -79,7 +88,7 @@ pub async fn get_room(
     Query(query): Query<DoneQuery>,
 ) -> Result<Response, Failed> {
     caller.staff()?;
-    let page = room_page(&caller, id, query.done == 1, None)?;
+    let page = room_page(&caller, id, query.is_done(), None)?;
     caller.page(&page, StatusCode::OK)
 }
 
@@ -95,13 +104,14 @@ pub(super) fn room_page(
     Ok(SubjectPage {
         f: caller.frame_at(&here)?,
         now: now(caller),
+        console: plots::console(caller, Scope { room: Some(id), campaign: details.campaign, is_one: true }),
         room: room(caller, &details),
         here,
         public: format!("/rooms/{id}"),
         reason: details.paused_because.clone(),
         done,
         problem,
-        forms: room_forms(caller, &details),
+        forms: if caller.may(Deed::Operate) { room_forms(caller, &details) } else { Vec::new() },
     })
 }
 
@@ -239,7 +249,7 @@ pub async fn get_campaign(
     Query(query): Query<DoneQuery>,
 ) -> Result<Response, Failed> {
     caller.staff()?;
-    let page = campaign_page(&caller, id, query.done == 1, None)?;
+    let page = campaign_page(&caller, id, query.is_done(), None)?;
     caller.page(&page, StatusCode::OK)
 }
 
@@ -253,7 +263,7 @@ pub(super) fn campaign_page(
     let view = campaigns::campaign(&caller.site, CampaignId(id))?;
     let here = format!("/operator/campaigns/{id}");
     let mut forms = Vec::new();
-    if view.state != CampaignState::Over {
+    if view.state != CampaignState::Over && caller.may(Deed::Operate) {
         forms.push(if view.paused_because.is_some() { resume_form() } else { pause_form() });
         forms.push(OperatorForm {
             action: "quota",
@@ -268,6 +278,7 @@ pub(super) fn campaign_page(
     Ok(SubjectPage {
         f: caller.frame_at(&here)?,
         now: now(caller),
+        console: plots::console(caller, Scope { room: None, campaign: Some(id), is_one: true }),
         room: campaign(caller, &view),
         here,
         public: format!("/book/{id}"),

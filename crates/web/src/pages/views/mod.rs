@@ -10,10 +10,12 @@ use super::frame::Frame;
 mod booking;
 mod open;
 mod operator;
+mod staff;
 
 pub use booking::*;
 pub use open::*;
 pub use operator::*;
+pub use staff::*;
 
 /// Where a room or campaign is, as a word on a page.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

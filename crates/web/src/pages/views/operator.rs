@@ -25,12 +25,129 @@ pub struct Overview {
     pub f: Frame,
     /// The moment shown.
     pub now: String,
+    /// Whether all is well, and plots.
+    pub console: Console,
     /// Waiting rooms.
     pub rooms: Vec<Subject>,
     /// Campaigns.
     pub campaigns: Vec<Subject>,
     /// Messages to people.
     pub messages: Messages,
+    /// Whether the reader sees who is of the staff.
+    pub sees_staff: bool,
+    /// Whether the reader sees the audit list.
+    pub sees_audit: bool,
+}
+
+/// What a page of the operator's begins with.
+#[derive(Debug)]
+pub struct Console {
+    /// The room it is about, if it is about one.
+    pub room: Option<u32>,
+    /// The campaign it is about, or that behind the room.
+    pub campaign: Option<u32>,
+    /// Whether it is about one of them.
+    pub is_one: bool,
+    /// How far the zone of the times is ahead of UTC, minutes, for the script.
+    pub zone_min: i32,
+    /// Its short name.
+    pub zone_name: String,
+    /// Whether anything was recorded yet.
+    pub known: bool,
+    /// The alarms that stand.
+    pub alarms: Vec<AlarmLine>,
+    /// Since when, with the mark `{s}`, for the script.
+    pub since: String,
+    /// The words of every alarm, for the script.
+    pub words: Vec<AlarmWords>,
+    /// Plots.
+    pub plots: Vec<Plot>,
+    /// Names of rooms.
+    pub rooms: Vec<RoomName>,
+}
+
+/// An alarm that stands.
+#[derive(Debug)]
+pub struct AlarmLine {
+    /// In which room, where it is one's.
+    pub room: Option<RoomName>,
+    /// What is wrong.
+    pub says: String,
+    /// Since when.
+    pub since: String,
+    /// What to do.
+    pub does: String,
+    /// The runbook's section.
+    pub runbook: String,
+}
+
+/// What an alarm says, with the mark `{n}` for how bad it is.
+#[derive(Clone, Debug)]
+pub struct AlarmWords {
+    /// Its name.
+    pub kind: &'static str,
+    /// What is wrong.
+    pub says: String,
+    /// What to do.
+    pub does: String,
+    /// The runbook's section.
+    pub runbook: String,
+}
+
+/// A room's number and name.
+#[derive(Clone, Debug)]
+pub struct RoomName {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// A plot and its last values.
+#[derive(Debug)]
+pub struct Plot {
+    /// Its name, for the script.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// The unit of all its values.
+    pub unit: &'static str,
+    /// Its lines.
+    pub values: Vec<PlotValue>,
+}
+
+/// A line of a plot.
+#[derive(Debug)]
+pub struct PlotValue {
+    /// Its name, for the script.
+    pub key: &'static str,
+    /// Its label.
+    pub label: &'static str,
+    /// Its last value.
+    pub value: String,
+}
+
+/// The runbook.
+#[derive(Template, Debug)]
+#[template(path = "operator/runbook.html")]
+pub struct Runbook {
+    /// The frame.
+    pub f: Frame,
+    /// Its sections.
+    pub sections: Vec<RunbookSection>,
+}
+
+/// A section of the runbook.
+#[derive(Debug)]
+pub struct RunbookSection {
+    /// Its address on the page.
+    pub id: String,
+    /// Its heading.
+    pub title: String,
+    /// Whether it is part of the section before.
+    pub is_part: bool,
+    /// Its text.
+    pub text: String,
 }
 
 /// Messages to people: how many, and those that failed.
@@ -71,6 +188,8 @@ pub struct SubjectPage {
     pub f: Frame,
     /// The moment shown.
     pub now: String,
+    /// Whether all is well, and plots.
+    pub console: Console,
     /// The room or campaign.
     pub room: Subject,
     /// Its own address.

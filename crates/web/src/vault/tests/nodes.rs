@@ -243,3 +243,109 @@ async fn an_entry_that_is_not_ours_changes_nothing() {
     here.catch_up().await.unwrap();
     assert!(here.staff_now("operator").await == Some(before), "no one makes themselves an operator");
 }
+
+fn note_of(what: &str, at_ms: u64) -> crate::staff::audit::Entry {
+    crate::staff::audit::Entry::new(at_ms, "desk", what, "room 1").because("a secret reason")
+}
+
+fn noted(vault: &Vault) -> Vec<String> {
+    let all = vault.noted((0, 0), (u64::MAX, 0), 100, |_| true).unwrap();
+    all.into_iter().map(|(_, entry)| entry.what).collect()
+}
+
+#[tokio::test]
+async fn what_counts_once_counts_at_one_node_only() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    let (one, other) = tokio::join!(here.use_once(9, 60_000, 1_000), there.use_once(9, 60_000, 1_000));
+    assert!(one.unwrap() ^ other.unwrap(), "one of them is the first");
+    assert!(!here.use_once(9, 60_000, 2_000).await.unwrap());
+    assert!(there.use_once(10, 60_000, 2_000).await.unwrap());
+    table.set_away(true);
+    assert_eq!(here.use_once(11, 60_000, 2_000).await.unwrap_err().code, "vault_away");
+}
+
+#[tokio::test]
+async fn no_change_of_an_account_is_written_over_by_another_node() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    here.set_password("desk", 5, 2, "twelve-signs-long").await.unwrap();
+    // The other node hears nothing by itself: each has an old account in hand.
+    table.set_silent(true);
+    let add = |clinic| {
+        move |mut record: StaffRecord| {
+            record.more.clinics.push(clinic);
+            Ok(record)
+        }
+    };
+    let (one, other) = tokio::join!(here.change_staff("desk", add(1)), there.change_staff("desk", add(2)));
+    assert!(one.unwrap().is_some() && other.unwrap().is_some());
+    for clinic in 3..6 {
+        here.change_staff("desk", add(clinic)).await.unwrap();
+        there.change_staff("desk", add(clinic + 10)).await.unwrap();
+    }
+    let mut clinics = here.staff_now("desk").await.unwrap().more.clinics;
+    clinics.sort_unstable();
+    assert_eq!(clinics, [1, 2, 3, 4, 5, 13, 14, 15]);
+    assert!(there.change_staff("nobody", add(1)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_account_that_another_node_changed_is_known_at_the_next_look() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    assert!(there.account(5).is_none());
+    here.set_password("desk", 5, 2, "twelve-signs-long").await.unwrap();
+    there.hear_staff().await;
+    assert_eq!(there.account(5).unwrap().0, "desk");
+    let lock = |mut record: StaffRecord| {
+        record.more.locked = true;
+        Ok(record)
+    };
+    here.change_staff("desk", lock).await.unwrap();
+    assert!(here.account(5).unwrap().1.more.locked, "here at once");
+    there.hear_staff().await;
+    assert!(there.account(5).unwrap().1.more.locked);
+}
+
+#[tokio::test]
+async fn the_audit_list_is_the_same_at_every_node_and_sealed_in_the_table() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    here.note(&note_of("first", 1_000)).await.unwrap();
+    there.note(&note_of("second", 2_000)).await.unwrap();
+    here.note(&note_of("third", 2_000)).await.unwrap();
+    for vault in [&here, &there] {
+        vault.hear_staff().await;
+        assert_eq!(noted(vault).last().map(String::as_str), Some("first"), "the newest first");
+    }
+    assert_eq!(noted(&here), noted(&there));
+    assert!(!table.holds(b"a secret reason") && !table.holds(b"desk"), "nothing in it can be read");
+    table.set_away(true);
+    assert_eq!(here.note(&note_of("fourth", 3_000)).await.unwrap_err().code, "vault_away");
+    assert_eq!(noted(&here).len(), 3, "what could not be kept is not there");
+}
+
+#[tokio::test]
+async fn a_vault_that_is_shared_takes_its_audit_list_along_and_a_copy_has_it() {
+    let alone = Node::new();
+    let vault = Vault::open(&alone.path, keys()).unwrap();
+    vault.note(&note_of("before", 1_000)).await.unwrap();
+    let copy = alone.path.with_extension("copy");
+    vault.copy_to(&copy).unwrap();
+    assert_eq!(noted(&Vault::open(&copy, keys()).unwrap()), ["before"]);
+    let table = Arc::new(MemoryTable::default());
+    vault.share(Arc::clone(&table) as Arc<dyn SharedTable>, 2_000).await.unwrap();
+    let other = Node::new().start(&table).await.unwrap();
+    assert_eq!(noted(&other), ["before"]);
+}
+
+#[tokio::test]
+async fn the_audit_list_forgets_what_is_older_than_thirteen_months() {
+    let alone = Node::new();
+    let vault = Vault::open(&alone.path, keys()).unwrap();
+    for month in 0..20 {
+        vault.note(&note_of(&format!("{month}"), month * 30 * 86_400_000)).await.unwrap();
+    }
+    assert_eq!(noted(&vault).len(), 14);
+}

@@ -1,0 +1,244 @@
+//! The one place that decides who may do what.
+//!
+//! [`may`] is the table of roles and deeds; [`DEEDS`] says which deed each address is. An address of
+//! the operator's that is not in it is for nobody: a test goes over every one of them and every role.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What someone of the staff is.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the service: everything.
+    Operator,
+    /// Works at one clinic or several: their own bookings and slots.
+    Clinic,
+    /// Answers the telephone: finds bookings.
+    Agent,
+    /// Sees everything but the audit list, and changes nothing.
+    Viewer,
+    /// A viewer who also sees the audit list.
+    Auditor,
+}
+
+impl Role {
+    /// All of them, in the order in which pages list them.
+    pub const ALL: [Role; 5] = [Role::Operator, Role::Clinic, Role::Agent, Role::Viewer, Role::Auditor];
+
+    /// As it is kept, for good.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Role::Operator => 1,
+            Role::Clinic => 2,
+            Role::Agent => 3,
+            Role::Viewer => 4,
+            Role::Auditor => 5,
+        }
+    }
+
+    /// The role of a number; none for one of a newer build.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.number() == number)
+    }
+
+    /// Its name in the API, forms and the audit list.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Operator => "operator",
+            Role::Clinic => "clinic",
+            Role::Agent => "agent",
+            Role::Viewer => "viewer",
+            Role::Auditor => "auditor",
+        }
+    }
+
+    /// The role of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// What can be done, as far as roles tell it apart.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// One's own account: sign out, password, second factor. The only one before a first password
+    /// was changed, and before a second factor that is required was set up.
+    OwnAccount,
+    /// Look at rooms, campaigns, plots, alarms, messages and the runbook.
+    Look,
+    /// Look at a booking, which says nothing of who it is.
+    LookAtBooking,
+    /// Note that a person came.
+    CheckIn,
+    /// Change how many places a slot has, or withdraw some.
+    SetPlaces,
+    /// Run rooms and campaigns: make, open, pause, pace, quota, end.
+    Operate,
+    /// Make clinics, their parts in campaigns, and slots.
+    Arrange,
+    /// Make the next version of the rules count.
+    UpgradeRules,
+    /// See who is of the staff.
+    SeeStaff,
+    /// Add, change, lock and reset members of the staff.
+    ManageStaff,
+    /// See and take away the audit list.
+    SeeAudit,
+}
+
+impl Deed {
+    /// All of them.
+    pub const ALL: [Deed; 11] = [
+        Deed::OwnAccount,
+        Deed::Look,
+        Deed::LookAtBooking,
+        Deed::CheckIn,
+        Deed::SetPlaces,
+        Deed::Operate,
+        Deed::Arrange,
+        Deed::UpgradeRules,
+        Deed::SeeStaff,
+        Deed::ManageStaff,
+        Deed::SeeAudit,
+    ];
+}
+
+/// How far someone may.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Leave {
+    /// Everywhere.
+    Yes,
+    /// At the clinics that they are bound to.
+    OwnClinics,
+    /// Not at all.
+    No,
+}
+
+/// The table: who may do what.
+#[must_use]
+pub fn may(role: Role, deed: Deed) -> Leave {
+    use Deed::*;
+    use Leave::{No, OwnClinics, Yes};
+    match (role, deed) {
+        (_, OwnAccount) => Yes,
+        (Role::Operator, _) => Yes,
+        (Role::Clinic, LookAtBooking | CheckIn | SetPlaces) => OwnClinics,
+        (Role::Clinic, _) => No,
+        (Role::Agent, Look | LookAtBooking) => Yes,
+        (Role::Agent, _) => No,
+        (Role::Viewer | Role::Auditor, Look | LookAtBooking | SeeStaff) => Yes,
+        (Role::Auditor, SeeAudit) => Yes,
+        (Role::Viewer | Role::Auditor, _) => No,
+    }
+}
+
+/// Every address of the operator's that needs a session, and which deed it is. `*` is any deed of a
+/// page's path: the forms of rooms and campaigns are all of one kind.
+pub const DEEDS: &[(&str, &str, Deed)] = &[
+    // The API.
+    ("DELETE", "/api/v1/operator/sessions", Deed::OwnAccount),
+    ("PUT", "/api/v1/operator/password", Deed::OwnAccount),
+    ("POST", "/api/v1/operator/rooms", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/schedule", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/open", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/draw", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/pause", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/resume", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/close", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/pace", Deed::Operate),
+    ("POST", "/api/v1/operator/rooms/{room}/notices", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/rules", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/windows", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/quota", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/pause", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/resume", Deed::Operate),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/close", Deed::Operate),
+    ("POST", "/api/v1/operator/clinics", Deed::Arrange),
+    ("POST", "/api/v1/operator/campaigns/{campaign}/desks", Deed::Arrange),
+    ("POST", "/api/v1/operator/slots", Deed::Arrange),
+    ("POST", "/api/v1/operator/slots/{slot}/capacity", Deed::SetPlaces),
+    ("POST", "/api/v1/operator/slots/{slot}/withdrawn", Deed::SetPlaces),
+    ("GET", "/api/v1/operator/bookings/{booking}", Deed::LookAtBooking),
+    ("POST", "/api/v1/operator/bookings/{booking}/check-in", Deed::CheckIn),
+    ("GET", "/api/v1/operator/rules", Deed::Look),
+    ("POST", "/api/v1/operator/rules", Deed::UpgradeRules),
+    ("GET", "/api/v1/operator/messages", Deed::Look),
+    ("GET", "/api/v1/operator/series", Deed::Look),
+    ("GET", "/api/v1/operator/events", Deed::Look),
+    ("GET", "/api/v1/operator/alarms", Deed::Look),
+    ("GET", "/api/v1/operator/staff", Deed::SeeStaff),
+    ("POST", "/api/v1/operator/staff", Deed::ManageStaff),
+    ("POST", "/api/v1/operator/staff/{name}/role", Deed::ManageStaff),
+    ("POST", "/api/v1/operator/staff/{name}/lock", Deed::ManageStaff),
+    ("POST", "/api/v1/operator/staff/{name}/unlock", Deed::ManageStaff),
+    ("POST", "/api/v1/operator/staff/{name}/reset", Deed::ManageStaff),
+    ("GET", "/api/v1/operator/audit", Deed::SeeAudit),
+    // The pages. The overview sends those who may not look to their own account.
+    ("GET", "/operator", Deed::OwnAccount),
+    ("POST", "/operator/sign-out", Deed::OwnAccount),
+    ("GET", "/operator/account", Deed::OwnAccount),
+    ("POST", "/operator/account/{deed}", Deed::OwnAccount),
+    ("GET", "/operator/runbook", Deed::Look),
+    ("GET", "/operator/rooms/{room}", Deed::Look),
+    ("POST", "/operator/rooms/{room}/{deed}", Deed::Operate),
+    ("GET", "/operator/campaigns/{campaign}", Deed::Look),
+    ("POST", "/operator/campaigns/{campaign}/{deed}", Deed::Operate),
+    ("GET", "/operator/staff", Deed::SeeStaff),
+    ("POST", "/operator/staff", Deed::ManageStaff),
+    ("POST", "/operator/staff/{name}/{deed}", Deed::ManageStaff),
+    ("GET", "/operator/audit", Deed::SeeAudit),
+    ("GET", "/operator/audit.csv", Deed::SeeAudit),
+];
+
+/// The deed of an address; none if it is not in the table, and then it is for nobody.
+#[must_use]
+pub fn deed_of(method: &Method, path: &str) -> Option<Deed> {
+    // A page that is asked for by its head only is looked at all the same.
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    DEEDS.iter().find(|(of, at, _)| *of == method && *at == path).map(|(_, _, deed)| *deed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_roles_and_deeds() {
+        let sign = |leave| match leave {
+            Leave::Yes => 'y',
+            Leave::OwnClinics => 'c',
+            Leave::No => '-',
+        };
+        let row = |role| Deed::ALL.map(|deed| sign(may(role, deed))).iter().collect::<String>();
+        // Own account, look, look at booking, check in, places, operate, arrange, upgrade, see staff,
+        // manage staff, see audit.
+        let expected = ["yyyyyyyyyyy", "y-ccc------", "yyy--------", "yyy-----y--", "yyy-----y-y"];
+        assert_eq!(Role::ALL.map(row), expected);
+    }
+
+    #[test]
+    fn numbers_of_roles_are_for_good() {
+        assert_eq!(Role::ALL.map(Role::number), [1, 2, 3, 4, 5]);
+        for role in Role::ALL {
+            assert_eq!((Role::of(role.number()), Role::named(role.name())), (Some(role), Some(role)));
+        }
+        assert_eq!((Role::of(0), Role::of(6), Role::named("root")), (None, None, None));
+    }
+
+    #[test]
+    fn an_address_is_in_the_table_once() {
+        for (at, (method, path, _)) in DEEDS.iter().enumerate() {
+            let again = DEEDS[at + 1..].iter().any(|(other, same, _)| other == method && same == path);
+            assert!(!again, "{method} {path} is there twice");
+        }
+        assert_eq!(deed_of(&Method::HEAD, "/operator/staff"), Some(Deed::SeeStaff));
+        assert_eq!(deed_of(&Method::PUT, "/operator/staff"), None);
+    }
+}
