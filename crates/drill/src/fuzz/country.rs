@@ -187,8 +187,6 @@ pub fn pace(random: &mut Random) -> Pace {
 
 fn room_config(number: u32, random: &mut Random) -> RoomConfig {
     let room = RoomId(number);
-    // In a slow one whoever comes in beyond the pace is noticed.
-    let entries_per_minute_max = if random.chance(0.25) { 6 } else { 120 + random.below(6_000) };
     RoomConfig {
         name: format!("Room {number}").into(),
         opens_at: Time(START_MS + 3_000 + u64::from(random.below(15_000))),
@@ -198,6 +196,6 @@ fn room_config(number: u32, random: &mut Random) -> RoomConfig {
         identity_bound: number == 2,
         fails_open: false,
         bookings_per_pass: 1 + random.below(2) as u8,
-        pace: Pace { entries_per_minute_max, ..pace(random) },
+        pace: Pace { entries_per_minute_max: 120 + random.below(6_000), ..pace(random) },
     }
 }
