@@ -44,6 +44,13 @@ const PAGES: &[&str] = &[
     "/operator/campaigns/1",
     "/operator/campaigns/1/quota",
     "/assets/none",
+    "/operator/account",
+    "/operator/account/password",
+    "/operator/staff",
+    "/operator/staff/operator/role",
+    "/operator/audit",
+    "/operator/audit.csv",
+    "/operator/runbook",
 ];
 const HEADERS: [&str; 10] = [
     "jari-ticket",

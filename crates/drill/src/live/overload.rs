@@ -175,7 +175,7 @@ pub fn measure(options: &OverloadOptions, visitors: Vec<Visitor>) -> io::Result<
         outcome.add(run(Offer::Closed { visits: *visits }, options.capacity_s)?);
     }
     let (best_at, best) = best_of(&tried);
-    let fullest_at = fullest_of(&tried, best);
+    let fullest_at = fullest_of(&tried, best).unwrap_or(best_at);
     let fullest = Offer::Closed { visits: tried[fullest_at].0 };
     let ten_times = Offer::Open { visits_per_s: best * TIMES };
     let mut rounds_ms = Vec::new();
@@ -198,12 +198,12 @@ fn best_of(tried: &[(usize, LoadOutcome)]) -> (usize, f64) {
     rates.max_by(|one, other| one.1.total_cmp(&other.1)).unwrap_or((0, 0.0))
 }
 
-/// See [`Overload::fullest_at`].
-fn fullest_of(tried: &[(usize, LoadOutcome)], best: f64) -> usize {
+/// See [`Overload::fullest_at`]; none where even the best kept people out.
+fn fullest_of(tried: &[(usize, LoadOutcome)], best: f64) -> Option<usize> {
     let is_as_good = |(_, load): &(usize, LoadOutcome)| {
         load.booked_per_s() >= best * AS_GOOD && load.kept_out as f64 <= KEPT_OUT * load.offered as f64
     };
-    tried.iter().rposition(is_as_good).unwrap_or(best_of(tried).0)
+    tried.iter().rposition(is_as_good)
 }
 
 /// As many as people who may be under way at once, within the files that may be open.

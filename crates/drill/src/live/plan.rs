@@ -61,8 +61,6 @@ pub struct Plan {
     pub request_time_max: Duration,
     /// Whether the overload is long enough, and offered by enough people, to be judged.
     pub judges_overload: bool,
-    /// Kendall's tau of place and entering is not below it: people look every half second or so.
-    pub entry_tau_min: f64,
 }
 
 impl Plan {
@@ -119,8 +117,6 @@ impl Plan {
             connections: if tiny { 128 } else { 512 },
             request_time_max: Duration::from_secs(4),
             judges_overload: !tiny,
-            // A tiny evening's line lasts some ten seconds, so half a second is a larger part of it.
-            entry_tau_min: if tiny { 0.75 } else { 0.85 },
         }
     }
 

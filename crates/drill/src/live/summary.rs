@@ -186,11 +186,9 @@ fn resources(evening: &Evening) -> Vec<Plot> {
 
 fn overload_plot(evening: &Evening) -> Option<Plot> {
     let overload = evening.overload.as_ref()?;
-    let by_second = |booked: &[u64]| {
-        booked.iter().enumerate().map(|(second, booked)| (second as f64, *booked as f64)).collect()
-    };
     let best = overload.best().1.booked_per_s();
-    let over: Vec<Point> = by_second(&overload.over.booked_by_second);
+    let booked = overload.over.booked_by_second.iter().enumerate();
+    let over: Vec<Point> = booked.map(|(second, booked)| (second as f64, *booked as f64)).collect();
     let goal = over.iter().map(|(at_s, _)| (*at_s, 0.95 * best)).collect();
     let end_s = over.last()?.0;
     let plot = Plot::of(

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jari_core::ids::{PersonId, RoomId, Serial};
 use jari_core::state::EventKind;
-use jari_core::waiting_room::{Mark, Phase};
+use jari_core::waiting_room::Mark;
 use jari_core::{Outcome, Reason, Time};
 
 use super::rooms::{ENTRY, Room, STEP_MS};
@@ -135,15 +135,7 @@ impl Model {
     fn check_agent(&self, id: RoomId, person: PersonId) -> Result<Option<Outcome>, Outcome> {
         self.check_desk_rules()?;
         let Some(room) = self.rooms.get(&id) else { return no(Reason::RoomUnknown) };
-        if room.phase == Phase::Closed {
-            return no(Reason::RoomClosed);
-        }
-        if room.paused.is_some() {
-            return no(Reason::RoomPaused);
-        }
-        if room.draw.is_none() {
-            return no_with(Reason::RoomNotOpen, room.config.opens_at.0);
-        }
+        room.check_open()?;
         let has = |serial: &Serial| {
             let ticket = room.people.get(serial.0 as usize).copied();
             room.mark(*serial) == Mark::Inside && ticket == Some(person)

@@ -101,6 +101,20 @@ impl Room {
         self.places.get(serial.0 as usize).copied().unwrap_or(serial.0)
     }
 
+    /// Whether anybody may enter at all.
+    pub(super) fn check_open(&self) -> Result<(), Outcome> {
+        if self.phase == Phase::Closed {
+            return no(Reason::RoomClosed);
+        }
+        if self.paused.is_some() {
+            return no(Reason::RoomPaused);
+        }
+        if self.draw.is_none() {
+            return no_with(Reason::RoomNotOpen, self.config.opens_at.0);
+        }
+        Ok(())
+    }
+
     fn spend(&mut self, serial: Serial) {
         self.inside.remove(&serial);
         if !is_of_agent(serial) {
@@ -380,15 +394,7 @@ impl Model {
         if serial.0 >= room.issued {
             return no(Reason::TicketUnknown);
         }
-        if room.phase == Phase::Closed {
-            return no(Reason::RoomClosed);
-        }
-        if room.paused.is_some() {
-            return no(Reason::RoomPaused);
-        }
-        if room.draw.is_none() {
-            return no_with(Reason::RoomNotOpen, room.config.opens_at.0);
-        }
+        room.check_open()?;
         if room.mark(serial) == Mark::Spent {
             return no(Reason::TicketSpent);
         }
