@@ -7,15 +7,15 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::booking::{
-    self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot, StandbyIndex,
-    Standbys,
+    self, Agenda, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot, Standby,
+    StandbyIndex, StandbyKey, Standbys,
 };
 use crate::checkpoint;
 use crate::chunked::Chunked;
 use crate::command::{Body, Command};
 use crate::effect::Effect;
 pub use crate::event::{Event, EventKind};
-use crate::ids::{BookingId, CampaignId, CommandId, PersonId, RoomId, Serial};
+use crate::ids::{BookingId, CampaignId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId};
 use crate::invariants::{self, Violation, violation};
 use crate::lease::{self, Lease};
 use crate::limits;
@@ -88,6 +88,8 @@ pub struct Index {
     pub(crate) lapses: Lapses,
     /// Bookings that wait for their reminder.
     pub(crate) reminders: Reminders,
+    /// Who is expected at each slot.
+    pub(crate) agenda: Agenda,
     /// Those who stand by, and offers.
     pub(crate) standbys: StandbyIndex,
     /// The desk of a campaign at a clinic.
@@ -218,10 +220,42 @@ impl State {
         id.0 != 0 && self.index.recent.find(&self.data.recent, id).is_some()
     }
 
-    /// Bytes that finding bookings by person takes, and by what time does to them.
+    /// Bytes that finding bookings by person and slot takes, and by what time does to them.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
-        self.index.newest_booking.bytes() + self.index.lapses.bytes() + self.index.reminders.bytes()
+        self.index.newest_booking.bytes()
+            + self.index.lapses.bytes()
+            + self.index.reminders.bytes()
+            + self.index.agenda.bytes()
+    }
+
+    /// Who is expected at a slot: what is booked there, used, missed or offered. The one that came to
+    /// be last is first.
+    pub fn bookings_at(&self, slot: SlotId) -> impl Iterator<Item = (BookingId, &Booking)> {
+        let listed = self.index.agenda.of(slot);
+        listed.filter_map(|id| self.data.bookings.get(u64::from(id.0)).map(|booking| (id, booking)))
+    }
+
+    /// Where a person stands by, until the end of the day.
+    pub fn standbys_of(&self, person: PersonId) -> impl Iterator<Item = (StandbyKey, &Standby)> {
+        let keys = self.index.standbys.of_person(person).iter();
+        let counts = |standby: &&Standby| standby.ends_at > self.data.time;
+        keys.filter_map(move |key| {
+            let standby = self.data.standbys.people.get(key).filter(counts)?;
+            Some((*key, standby))
+        })
+    }
+
+    /// A clinic's part in a campaign, if it takes part.
+    #[must_use]
+    pub fn desk_of(&self, campaign: CampaignId, clinic: ClinicId) -> Option<DeskId> {
+        self.index.desks.get(&(campaign, clinic.0)).copied().map(DeskId)
+    }
+
+    /// How many stand by at a desk; counted, so at most as long as a desk's list.
+    #[must_use]
+    pub fn standbys_at(&self, desk: DeskId) -> usize {
+        booking::standbys_at(&self.data, desk)
     }
 
     /// A person's sealed contact, if one is kept.
@@ -242,6 +276,7 @@ impl Default for Index {
             recent: RecentIndex::default(),
             lapses: Lapses::default(),
             reminders: Reminders::default(),
+            agenda: Agenda::default(),
             standbys: StandbyIndex::default(),
             desks: BTreeMap::new(),
         }
@@ -286,6 +321,9 @@ impl Index {
             }
             if !self.add_booking(id, booking) {
                 return Err(violation(7, u64::from(id.0)));
+            }
+            if booking::is_listed(booking.state) {
+                self.agenda.add(booking.slot, id);
             }
             match booking.state {
                 BookingState::Held => self.lapses.add(booking.until, id),
