@@ -56,6 +56,7 @@ pub struct PhoneForm {
     telephone: String,
     booking_code: String,
     code: String,
+    to: String,
     room: String,
     booking: String,
     slot: String,
@@ -118,7 +119,7 @@ pub async fn do_phone(
         }
         Err(problem) => {
             let message = Some(told(&caller, &problem));
-            let mut page = PhonePage { problem: message, ..page(&caller, &staff, "").await? };
+            let mut page = PhonePage { problem: message, ..page(&caller, &staff, &form.to).await? };
             if let Some(asked) = &mut page.asked {
                 *asked = form.person();
             }
