@@ -15,7 +15,7 @@ use crate::chunked::Chunked;
 use crate::command::{Body, Command};
 use crate::effect::Effect;
 pub use crate::event::{Event, EventKind};
-use crate::ids::{BookingId, CampaignId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId};
+use crate::ids::{BookingId, CampaignId, CommandId, PersonId, RoomId, Serial};
 use crate::invariants::{self, Violation, violation};
 use crate::lease::{self, Lease};
 use crate::limits;
@@ -227,35 +227,6 @@ impl State {
             + self.index.lapses.bytes()
             + self.index.reminders.bytes()
             + self.index.agenda.bytes()
-    }
-
-    /// Who is expected at a slot: what is booked there, used, missed or offered. The one that came to
-    /// be last is first.
-    pub fn bookings_at(&self, slot: SlotId) -> impl Iterator<Item = (BookingId, &Booking)> {
-        let listed = self.index.agenda.of(slot);
-        listed.filter_map(|id| self.data.bookings.get(u64::from(id.0)).map(|booking| (id, booking)))
-    }
-
-    /// Where a person stands by, until the end of the day.
-    pub fn standbys_of(&self, person: PersonId) -> impl Iterator<Item = (StandbyKey, &Standby)> {
-        let keys = self.index.standbys.of_person(person).iter();
-        let counts = |standby: &&Standby| standby.ends_at > self.data.time;
-        keys.filter_map(move |key| {
-            let standby = self.data.standbys.people.get(key).filter(counts)?;
-            Some((*key, standby))
-        })
-    }
-
-    /// A clinic's part in a campaign, if it takes part.
-    #[must_use]
-    pub fn desk_of(&self, campaign: CampaignId, clinic: ClinicId) -> Option<DeskId> {
-        self.index.desks.get(&(campaign, clinic.0)).copied().map(DeskId)
-    }
-
-    /// How many stand by at a desk; counted, so at most as long as a desk's list.
-    #[must_use]
-    pub fn standbys_at(&self, desk: DeskId) -> usize {
-        booking::standbys_at(&self.data, desk)
     }
 
     /// A person's sealed contact, if one is kept.

@@ -668,6 +668,7 @@ offer-title = A place is free for you today
 offer-lead = You stood by at this clinic. The place is kept for you until the time below. Then the next person is asked.
 offer-take = Take this place
 offer-decline = No, thank you
+standby-note = Nothing free? Choose a clinic and stand by there for places that are left over today.
 standby-title = Leftover places today
 standby-hint = Places stay free when people do not come. Whoever could be here at short notice today is sent a message, the nearest first. You can stand by at three clinics. It ends at midnight.
 standby-minutes = Minutes you need to get here

@@ -7,9 +7,11 @@
 //!
 //! It must never hold a booking twice, nor one of another slot. Start reading at [`Agenda::add`].
 
-use crate::booking::{Booking, BookingState};
+use super::standby::standbys_at;
+use crate::booking::{Booking, BookingState, Standby, StandbyKey};
 use crate::chunked::Chunked;
-use crate::ids::{BookingId, SlotId};
+use crate::ids::{BookingId, CampaignId, ClinicId, DeskId, PersonId, SlotId};
+use crate::state::State;
 
 /// "No such booking."
 const NONE: u32 = Booking::NONE;
@@ -86,5 +88,37 @@ impl Agenda {
 
     fn link_mut(&mut self, id: u32) -> &mut Link {
         self.links.get_mut(u64::from(id)).expect("a booking of a list has neighbours")
+    }
+}
+
+/// What the desks ask.
+impl State {
+    /// Who is expected at a slot: what is booked there, used, missed or offered. The one that came to
+    /// be last is first.
+    pub fn bookings_at(&self, slot: SlotId) -> impl Iterator<Item = (BookingId, &Booking)> {
+        let listed = self.index.agenda.of(slot);
+        listed.filter_map(|id| self.data.bookings.get(u64::from(id.0)).map(|booking| (id, booking)))
+    }
+
+    /// Where a person stands by, until the end of the day.
+    pub fn standbys_of(&self, person: PersonId) -> impl Iterator<Item = (StandbyKey, &Standby)> {
+        let keys = self.index.standbys.of_person(person).iter();
+        let counts = |standby: &&Standby| standby.ends_at > self.data.time;
+        keys.filter_map(move |key| {
+            let standby = self.data.standbys.people.get(key).filter(counts)?;
+            Some((*key, standby))
+        })
+    }
+
+    /// A clinic's part in a campaign, if it takes part.
+    #[must_use]
+    pub fn desk_of(&self, campaign: CampaignId, clinic: ClinicId) -> Option<DeskId> {
+        self.index.desks.get(&(campaign, clinic.0)).copied().map(DeskId)
+    }
+
+    /// How many stand by at a desk; counted, so at most as long as a desk's list.
+    #[must_use]
+    pub fn standbys_at(&self, desk: DeskId) -> usize {
+        standbys_at(&self.data, desk)
     }
 }

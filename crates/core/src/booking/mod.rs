@@ -41,8 +41,8 @@ pub(crate) use handle::{advance, handle, touch};
 pub(crate) use lapses::Lapses;
 pub use reminders::Reminded;
 pub(crate) use reminders::Reminders;
+pub(crate) use standby::StandbyIndex;
 pub use standby::{Offering, Standby, StandbyKey, Standbys};
-pub(crate) use standby::{StandbyIndex, standbys_at};
 
 /// Settings of a campaign.
 #[derive(Clone, PartialEq, Eq, Debug)]

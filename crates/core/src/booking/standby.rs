@@ -458,7 +458,7 @@ fn of_desk(data: &Data, desk: DeskId) -> impl Iterator<Item = (&StandbyKey, &Sta
 }
 
 /// How many stand by at a desk.
-pub(crate) fn standbys_at(data: &Data, desk: DeskId) -> usize {
+pub(super) fn standbys_at(data: &Data, desk: DeskId) -> usize {
     of_desk(data, desk).filter(|(_, standby)| standby.ends_at > data.time).count()
 }
 

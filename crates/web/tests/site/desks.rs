@@ -2,6 +2,8 @@
 //! and what the audit list says of it.
 
 use jari_core::Time;
+use jari_journal::{MemoryJournal, MemoryOptions};
+use jari_node::{Engine, EngineOptions};
 use jari_web::staff::Role;
 use serde_json::{Value, json};
 
@@ -334,4 +336,43 @@ async fn callers_come_in_under_the_share_that_an_operator_gives_in_public() {
     assert_eq!(held.json()["booking"], 0);
     assert_eq!(audited(&site, "set_agent_share").await.len(), 2 + 1, "one of them was refused");
     assert!(audited(&site, "enter_by_agent").await.contains(&("room 1".into(), "agent_share_none".into())));
+}
+
+#[tokio::test]
+async fn under_older_rules_every_desk_says_what_is_missing() {
+    let journal = MemoryJournal::new(MemoryOptions::default());
+    let options = EngineOptions { knows: 3, ..EngineOptions::default() };
+    let engine = Engine::recover(Box::new(journal), None, options).unwrap().0;
+    let site = TestSite::on(engine, |_| {}).await;
+    let slot = site.with_campaign(2).await;
+    site.with_room(false, None).await;
+    account(&site, "desk", 10, Role::Clinic).await;
+    let citizen = site.citizen(1, BIRTH).await;
+    let booking = booked(&site, &citizen, slot).await;
+    site.at(SLOT_AT + 10 * MINUTE).await;
+    let unknown = problem(409, "rules_unknown");
+    let standing = citizen.post("/api/v1/standbys", &json!({"desk": 0, "minutes": 20})).await;
+    assert_eq!(standing.problem(), unknown);
+    let desk = clinic(&site).keyed("old-rules-000000000");
+    for (path, body) in [
+        (format!("/api/v1/operator/bookings/{booking}/no-show"), json!({})),
+        (format!("/api/v1/operator/slots/{slot}/walk-ins"), json!({"person": claim(3, BIRTH)})),
+        (format!("/api/v1/operator/slots/{slot}/offers"), json!({"places": 1, "offer_ms": 600_000})),
+    ] {
+        assert_eq!(desk.post(&path, &body).await.problem(), unknown, "{path}");
+    }
+    let share = json!({"permille": 100, "reason": "x"});
+    let share = site.operator().await.post("/api/v1/operator/rooms/1/agent-share", &share).await;
+    assert_eq!(share.problem(), unknown);
+    // The list and checking in are there under any rules.
+    assert_eq!(day(&site).await["slots"][0]["bookings"][0]["status"], "booked");
+    desk.must_post(&format!("/api/v1/operator/bookings/{booking}/check-in"), &json!({}), 200).await;
+    let mut page = crate::staff::signed_in(&site, "desk", crate::staff::PASSWORD, "").await;
+    let fields = [("slot", slot.to_string()), ("places", "1".into()), ("minutes", "10".into())];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    page.submit("/offer", &fields).await.says("rules are of an older version");
+    let mut home = crate::pages_browser::Browser::new(&site, "en");
+    home.keep("jari_session", citizen.token());
+    home.open("/book/1/desks/0").await;
+    assert!(!home.html.contains("/standby/"), "there is no form that cannot work");
 }

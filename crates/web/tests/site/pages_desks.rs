@@ -104,7 +104,8 @@ async fn whoever_stands_by_is_offered_a_place_with_its_clock_and_answers() {
     let (site, slot) = desk(1).await;
     site.at(SLOT_AT - 60 * MINUTE).await;
     let mut near = at_home(&site, 1).await;
-    near.open("/book/1/desks/0").await.says("Leftover places today");
+    near.open("/book/1?region=%EC%84%9C%EC%9A%B8&district=%EC%A4%91%EA%B5%AC").await.says("stand by there");
+    near.follow("/desks/0").await.says("Leftover places today");
     near.submit("/standby/0", &[("minutes", "500"), ("dose", "1")]).await.says("Write 1 to 180 minutes");
     near.submit("/standby/0", &[("minutes", "15"), ("dose", "1")])
         .await

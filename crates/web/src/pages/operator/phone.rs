@@ -329,23 +329,10 @@ fn book(caller: &Caller, campaign: u32, query: &BookQuery) -> Result<PhoneBook, 
         });
         steps.push(PhoneStep { name: "desk", label: "phone-clinic", options: clinics.collect() });
     }
-    let slots = match &clinic {
-        Some(clinic) => places::slots(&caller.site, DeskId(clinic.desk), None)?,
+    let times = match &clinic {
+        Some(clinic) => times(caller, DeskId(clinic.desk))?,
         None => Vec::new(),
     };
-    let free = slots.into_iter().filter(|slot| slot.supply.free > 0).take(TIMES_SHOWN);
-    let times: Vec<SlotChoice> = free
-        .map(|slot| SlotChoice {
-            id: slot.slot,
-            text: format!(
-                "{} · {} · {}",
-                caller.words.when(Time(slot.starts_at_ms)),
-                slot.vaccine_name,
-                caller.words.n("free-short", slot.supply.free)
-            ),
-            chosen: false,
-        })
-        .collect();
     Ok(PhoneBook {
         f: caller.frame_at(&format!("{HERE}/book/{campaign}"))?,
         campaign: details.name,
@@ -358,4 +345,16 @@ fn book(caller: &Caller, campaign: u32, query: &BookQuery) -> Result<PhoneBook, 
         doses: details.rules.doses,
         key: IdempotencyKey::random()?.as_str().to_owned(),
     })
+}
+
+/// Free times of a clinic, the earliest first.
+fn times(caller: &Caller, desk: DeskId) -> Result<Vec<SlotChoice>, Problem> {
+    let slots = places::slots(&caller.site, desk, None)?;
+    let free = slots.into_iter().filter(|slot| slot.supply.free > 0).take(TIMES_SHOWN);
+    let text = |slot: &places::SlotView| {
+        let when = caller.words.when(Time(slot.starts_at_ms));
+        let free = caller.words.n("free-short", slot.supply.free);
+        format!("{when} · {} · {free}", slot.vaccine_name)
+    };
+    Ok(free.map(|slot| SlotChoice { id: slot.slot, text: text(&slot), chosen: false }).collect())
 }

@@ -76,6 +76,8 @@ pub struct Choose {
     pub rows: Vec<Choice>,
     /// The rest of a long list.
     pub next: Option<String>,
+    /// Whether leftover places are told of.
+    pub standby: bool,
     /// Clinics of the region's other districts, where this one has little left.
     pub elsewhere: Vec<Choice>,
     /// All clinics of the region.
