@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::booking::{
-    self, Agenda, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot, Standby,
-    StandbyIndex, StandbyKey, Standbys,
+    self, Agenda, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot,
+    StandbyIndex, Standbys,
 };
 use crate::checkpoint;
 use crate::chunked::Chunked;

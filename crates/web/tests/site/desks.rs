@@ -47,8 +47,9 @@ pub async fn audited(site: &TestSite, what: &str) -> Vec<(String, String)> {
 
 /// Books a place of a slot; gives the booking's number.
 pub async fn booked(site: &TestSite, citizen: &Actor<'_>, slot: u32) -> u64 {
-    let held = citizen.keyed("hold-00000000000000").must_post("/api/v1/holds", &json!({"slot": slot}), 201);
-    let booking = held.await.json()["booking"].as_u64().unwrap();
+    let asked = json!({"slot": slot});
+    let held = citizen.keyed("hold-00000000000000").must_post("/api/v1/holds", &asked, 201).await;
+    let booking = held.json()["booking"].as_u64().unwrap();
     let confirm = format!("/api/v1/bookings/{booking}/confirm");
     citizen.keyed("confirm-00000000000").must_post(&confirm, &json!({}), 200).await;
     site.publish().await;
@@ -172,6 +173,7 @@ async fn somebody_without_a_booking_gets_a_free_place_once() {
     assert_eq!(standing(&site).await, (vec!["used".to_owned()], 0));
     let other = desk.keyed("walk-in-0000000002");
     assert_eq!(other.post(&path, &walk).await.problem(), problem(409, "already_booked"));
+    let other = desk.keyed("walk-in-0000000003");
     let full = other.post(&path, &json!({"person": claim(4, BIRTH)})).await;
     assert_eq!(full.problem(), problem(409, "slot_full"));
     let unfit = other.post(&path, &json!({"person": claim(4, "tomorrow")})).await;
@@ -315,8 +317,9 @@ async fn callers_come_in_under_the_share_that_an_operator_gives_in_public() {
     account(&site, "auditor", 12, Role::Auditor).await;
     site.at(OPENS_AT).await;
     let agent = agent(&site);
-    let given = agent.must_post("/api/v1/operator/calls/vouched", &json!({"person": claim(7, BIRTH)}), 201);
-    let call = given.await.text_at("call_token");
+    let person = json!({"person": claim(7, BIRTH)});
+    let given = agent.must_post("/api/v1/operator/calls/vouched", &person, 201).await;
+    let call = given.text_at("call_token");
     let on_the_line = agent.saying("jari-call", call).keyed("a-call-000000000000");
     let enter = "/api/v1/operator/calls/rooms/1/enter";
     assert_eq!(on_the_line.post(enter, &json!({})).await.problem(), problem(403, "agent_share_none"));

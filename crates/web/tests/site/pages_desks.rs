@@ -56,7 +56,7 @@ async fn a_clinic_goes_straight_to_its_day_and_checks_in_with_a_scanned_code() {
     clinic.submit("/find", &[("code", "AAAAA-AAAAA")]).await.says("There is no such booking");
     press(&mut clinic, "/operator/desk/0/no-show", &[("booking", &booking), ("date", DAY)]).await;
     assert_eq!(clinic.status, 409);
-    clinic.says("The person may still come. From");
+    clinic.says("The person may still come. Possible from");
     press(&mut clinic, "/operator/desk/0/check-in", &[("booking", &booking), ("date", DAY)]).await;
     clinic.says("Saved.").says("Came");
 }
@@ -122,7 +122,8 @@ async fn whoever_stands_by_is_offered_a_place_with_its_clock_and_answers() {
     let offer = [("slot", slot.to_string()), ("places", "1".into()), ("minutes", "10".into())];
     let offer: Vec<(&str, &str)> = offer.iter().map(|(name, value)| (*name, value.as_str())).collect();
     clinic.submit("/offer", &offer).await.says("Saved.").says("waiting for an answer: 1");
-    near.open("/bookings").await.says("offered to you").follow("/hold/").await;
+    near.open("/bookings").await.says("offered to you");
+    near.follow("/hold/").await;
     near.says("A place is free for you today").says("role=\"timer\"").says("Take this place");
     near.submit("/release", &[]).await;
     assert_eq!(near.path, "/bookings");
@@ -145,7 +146,8 @@ async fn an_agent_books_moves_and_cancels_for_a_caller() {
     agent.follow("/phone/book/1").await;
     agent.open("/operator/phone/book/1?region=%EC%84%9C%EC%9A%B8&moving=").await.says("District");
     agent.open("/operator/phone/book/1?region=%EC%84%9C%EC%9A%B8&district=%EC%A4%91%EA%B5%AC").await;
-    agent.says("하늘의원").open("/operator/phone/book/1?desk=0").await.says("Keep this time");
+    agent.says("하늘의원");
+    agent.open("/operator/phone/book/1?desk=0").await.says("Keep this time");
     let slot = slot.to_string();
     agent.submit("/phone/hold", &[("slot", &slot), ("dose", "1")]).await.says("Read it out, then confirm");
     let booking = "0";
