@@ -147,6 +147,8 @@ async fn an_agent_books_moves_and_cancels_for_a_caller() {
     agent.open("/operator/phone/book/1?region=%EC%84%9C%EC%9A%B8&moving=").await.says("District");
     agent.open("/operator/phone/book/1?region=%EC%84%9C%EC%9A%B8&district=%EC%A4%91%EA%B5%AC").await;
     agent.says("하늘의원");
+    agent.open("/operator/phone/book/1?region=elsewhere&district=x&desk=0").await;
+    assert!(!agent.html.contains("Keep this time"), "another region was chosen since");
     agent.open("/operator/phone/book/1?desk=0").await.says("Keep this time");
     let slot = slot.to_string();
     agent.submit("/phone/hold", &[("slot", &slot), ("dose", "1")]).await.says("Read it out, then confirm");

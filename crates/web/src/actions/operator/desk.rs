@@ -337,8 +337,10 @@ pub async fn walk_in(
     };
     match outcome_of(site, staff, Some(key), body).await? {
         Outcome::CheckedIn { booking: id } => {
-            // After the dose, since nobody's name is kept who got none.
-            identity::keep_new(site, &identified).await?;
+            // After the dose, since nobody's name is kept who got none; and it is given, name or no name.
+            if let Err(problem) = identity::keep_new(site, &identified).await {
+                tracing::warn!(code = problem.code, booking = id.0, "a walk-in's name is not kept");
+            }
             booking(site, id).await
         }
         other => Err(Problem::unexpected(other)),

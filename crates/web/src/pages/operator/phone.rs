@@ -291,7 +291,11 @@ pub async fn get_phone_book(
 fn book(caller: &Caller, campaign: u32, query: &BookQuery) -> Result<PhoneBook, Problem> {
     let id = CampaignId(campaign);
     let details = campaigns::campaign(&caller.site, id)?;
+    // A clinic that was chosen before the region or district was changed is none any more.
+    let is_meant = |chosen: &str, own: &str| chosen.is_empty() || chosen == own;
     let clinic = query.desk.and_then(|desk| places::clinic(&caller.site, DeskId(desk)).ok());
+    let clinic =
+        clinic.filter(|it| is_meant(&query.region, &it.region) && is_meant(&query.district, &it.district));
     let (region, district) = match &clinic {
         Some(clinic) => (clinic.region.clone(), clinic.district.clone()),
         None => (query.region.clone(), query.district.clone()),
