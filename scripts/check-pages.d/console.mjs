@@ -132,7 +132,7 @@ async function seeWithoutScripts(stage) {
   await operator.context.close();
 }
 
-async function giveTheName(operator) {
+export async function giveTheName(operator) {
   await operator.say({ name: "operator", password: operator.password });
   await operator.press("form[action='/operator/sign-in'] button");
 }

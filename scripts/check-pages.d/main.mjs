@@ -2,6 +2,7 @@
 import * as after from "./after.mjs";
 import * as before from "./before.mjs";
 import * as desk from "./console.mjs";
+import * as desks from "./desks.mjs";
 import { Person } from "./people.mjs";
 import * as theatre from "./stage.mjs";
 import { Surveyor } from "./survey.mjs";
@@ -54,6 +55,7 @@ async function walk(stage, call) {
   await room("close", { reason: "오늘 예약을 마칩니다" });
   await timed("the end", () => after.seeTheEnd(stage, late));
   await timed("messages that fail", () => desk.seeMessagesFail(stage));
+  await timed("the desks", () => desks.seeTheDesks(stage));
 }
 
 async function takeNumberByKeyboard(clerk) {

@@ -88,13 +88,14 @@ export async function operator(base, password) {
   return (path, body) => post(base, `/api/v1/operator${path}`, body, session.staff_token);
 }
 
-// Somebody who identifies over the API, and books the first slot there is.
-export async function bookFirst(base, claim) {
+// Somebody who identifies over the API, and books the first slot there is, or another; gives the code.
+export async function bookFirst(base, claim, slot = 0) {
   const { token } = await post(base, "/api/v1/identities/codes", claim);
   const code = await codeFor(base, claim.telephone);
   const session = await post(base, "/api/v1/identities/sessions", { challenge: token, code });
-  const { booking } = await post(base, "/api/v1/holds", { slot: 0 }, session.session_token);
+  const { booking, code: key } = await post(base, "/api/v1/holds", { slot }, session.session_token);
   await post(base, `/api/v1/bookings/${booking}/confirm`, {}, session.session_token);
+  return key;
 }
 
 export async function get(base, path) {

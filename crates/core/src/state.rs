@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::booking::{
-    self, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot, StandbyIndex,
-    Standbys,
+    self, Agenda, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot,
+    StandbyIndex, Standbys,
 };
 use crate::checkpoint;
 use crate::chunked::Chunked;
@@ -88,6 +88,8 @@ pub struct Index {
     pub(crate) lapses: Lapses,
     /// Bookings that wait for their reminder.
     pub(crate) reminders: Reminders,
+    /// Who is expected at each slot.
+    pub(crate) agenda: Agenda,
     /// Those who stand by, and offers.
     pub(crate) standbys: StandbyIndex,
     /// The desk of a campaign at a clinic.
@@ -218,10 +220,13 @@ impl State {
         id.0 != 0 && self.index.recent.find(&self.data.recent, id).is_some()
     }
 
-    /// Bytes that finding bookings by person takes, and by what time does to them.
+    /// Bytes that finding bookings by person and slot takes, and by what time does to them.
     #[must_use]
     pub fn index_bytes(&self) -> usize {
-        self.index.newest_booking.bytes() + self.index.lapses.bytes() + self.index.reminders.bytes()
+        self.index.newest_booking.bytes()
+            + self.index.lapses.bytes()
+            + self.index.reminders.bytes()
+            + self.index.agenda.bytes()
     }
 
     /// A person's sealed contact, if one is kept.
@@ -242,6 +247,7 @@ impl Default for Index {
             recent: RecentIndex::default(),
             lapses: Lapses::default(),
             reminders: Reminders::default(),
+            agenda: Agenda::default(),
             standbys: StandbyIndex::default(),
             desks: BTreeMap::new(),
         }
@@ -286,6 +292,9 @@ impl Index {
             }
             if !self.add_booking(id, booking) {
                 return Err(violation(7, u64::from(id.0)));
+            }
+            if booking::is_listed(booking.state) {
+                self.agenda.add(booking.slot, id);
             }
             match booking.state {
                 BookingState::Held => self.lapses.add(booking.until, id),

@@ -6,8 +6,8 @@
 use axum::extract::MatchedPath;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
-use jari_core::ids::RoomId;
-use jari_wire::token::{Pass, Session, Ticket};
+use jari_core::ids::{ChannelId, RoomId};
+use jari_wire::token::{Pass, Session, Ticket, TokenError};
 
 use crate::actions::staff::{self, Member};
 use crate::problem::{Expiring, Problem, expired};
@@ -22,6 +22,10 @@ pub const STAFF_COOKIE: &str = "jari_staff";
 pub const PASS_HEADER: &str = "jari-pass";
 /// The API's header for a ticket.
 pub const TICKET_HEADER: &str = "jari-ticket";
+/// The API's header for the call that an agent has on the line.
+pub const CALL_HEADER: &str = "jari-call";
+/// The cookie of an agent's call.
+pub const CALL_COOKIE: &str = "jari_call";
 /// The API's header for a slip.
 pub const SLIP_HEADER: &str = "jari-slip";
 /// The API's header for the key of a change.
@@ -88,7 +92,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub fn open_session(site: &Site, token: &str) -> Result<Session, Problem> {
     let session = Session::open(token, &site.keys)?;
     session.check(site.node.now()).map_err(|_| expired(Expiring::Session))?;
-    Ok(session)
+    // What an agent does for a caller goes through the agent's own addresses, and is in the audit list.
+    if session.channel == ChannelId::AGENT { Err(TokenError::WrongKind.into()) } else { Ok(session) }
 }
 
 /// The session in a page's cookie: none if there is no cookie or it no longer counts.

@@ -270,7 +270,7 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
     }
     // An offer that was answered, or that has lapsed, is no news.
     let is_offer = effect.kind == EffectKind::Offer;
-    if is_offer && booking.status != BookingStatus::Held {
+    if is_offer && booking.status != BookingStatus::Offered {
         return Became::Nobody;
     }
     let purpose = purpose_of(effect.kind);

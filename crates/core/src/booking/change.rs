@@ -9,7 +9,7 @@ use super::ledger::{
 use super::pass::{News, check_pass_again, tell_room};
 use super::standby;
 use super::windows::{share_allows_desk, share_reached, share_used_up};
-use crate::booking::{Booking, BookingState};
+use crate::booking::{Booking, BookingState, is_listed};
 use crate::effect::{Effect, EffectKind};
 use crate::ids::{BookingId, CampaignId, PersonId, SlotId};
 use crate::limits;
@@ -46,6 +46,8 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
     index.await_reminder(data, id);
     if booking.state == BookingState::Offered {
         standby::offer_ended(data, index, &booking, true);
+    } else {
+        index.agenda.add(booking.slot, id);
     }
     tell_room(data, campaign, booking.serial, News::Booked);
     push_effect(data, EffectKind::BookingConfirmed, id, person);
@@ -75,6 +77,9 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
             index.forget_reminder(data, id);
             push_effect(data, EffectKind::BookingCancelled, id, person);
         }
+    }
+    if is_listed(booking.state) {
+        index.agenda.remove(booking.slot, id);
     }
     free_place(data, booking.slot, booking.state);
     set_state(data, id, BookingState::Cancelled);
@@ -113,6 +118,8 @@ pub(super) fn reschedule(
     let moved = data.bookings.get_mut(u64::from(id.0)).expect("a booking that was read exists");
     moved.slot = to;
     moved.until = data.time;
+    index.agenda.remove(booking.slot, id);
+    index.agenda.add(to, id);
     index.await_reminder(data, id);
     push_effect(data, EffectKind::BookingRescheduled, id, person);
     Ok(Outcome::Rescheduled { booking: id })

@@ -98,8 +98,9 @@ pub(super) fn walk_in(data: &mut Data, index: &mut Index, wish: &Wish) -> Verdic
         return refused(Reason::SlotFull);
     }
     check_bounds(data, &course)?;
-    let booking = wish.booking(&course, BookingState::Used, data.time);
-    Ok(Outcome::CheckedIn { booking: keep(data, index, &booking) })
+    let id = keep(data, index, &wish.booking(&course, BookingState::Used, data.time));
+    index.agenda.add(wish.slot, id);
+    Ok(Outcome::CheckedIn { booking: id })
 }
 
 /// Whether the desk's rules count.

@@ -10,7 +10,7 @@
 //!
 //! Start reading at [`Campaign`] and [`Booking`], then `handle` (the list of commands)
 //! and `hold`, where nearly all rules meet; `desk` is what a clinic does with those who come,
-//! `standby` with what they leave, `lapses` and `reminders` are what time does.
+//! `standby` with what they leave, `agenda` finds who is expected at a slot, `lapses` and `reminders` are what time does.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -19,6 +19,7 @@ use crate::command::Text;
 use crate::ids::{CampaignId, ChannelId, ClinicId, DeskId, PersonId, RoomId, Serial, VaccineId};
 use crate::time::{Date, Time};
 
+mod agenda;
 mod campaign;
 mod change;
 mod contact;
@@ -34,6 +35,7 @@ mod reminders;
 mod standby;
 mod windows;
 
+pub(crate) use agenda::{Agenda, is_listed};
 pub(crate) use change::campaign_of_slot;
 pub(crate) use handle::{advance, handle, touch};
 pub(crate) use lapses::Lapses;

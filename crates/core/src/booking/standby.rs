@@ -138,6 +138,11 @@ impl StandbyIndex {
         }
     }
 
+    /// Where a person stands by, or did until a moment ago.
+    pub(crate) fn of_person(&self, person: PersonId) -> &[StandbyKey] {
+        self.by_person.get(&person).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Where a person stands by at a desk.
     fn at(&self, desk: DeskId, person: PersonId) -> Option<StandbyKey> {
         self.by_person.get(&person)?.iter().copied().find(|key| key.desk == desk)
@@ -203,8 +208,7 @@ fn check_room(data: &Data, index: &Index, desk: DeskId, person: PersonId) -> Res
     if elsewhere.filter(|key| counts(&people[*key])).count() >= limits::STANDBYS_PER_PERSON_MAX {
         return refused(Reason::TooManyStandbys);
     }
-    let others = of_desk(data, desk).filter(|(_, standby)| counts(standby)).count();
-    if others >= limits::STANDBYS_PER_DESK_MAX || people.len() >= limits::STANDBYS_MAX {
+    if standbys_at(data, desk) >= limits::STANDBYS_PER_DESK_MAX || people.len() >= limits::STANDBYS_MAX {
         return refused(Reason::Full);
     }
     Ok(())
@@ -275,6 +279,7 @@ pub(super) fn offer_leftover(
 pub(super) fn advance(data: &mut Data, index: &mut Index, now: Time) {
     while let Some((_, id)) = index.standbys.lapses.pop_due(now) {
         if let Some(offer) = lapse(data, id) {
+            index.agenda.remove(offer.slot, id);
             offer_ended(data, index, &offer, false);
         }
     }
@@ -423,6 +428,7 @@ fn offer(data: &mut Data, index: &mut Index, slot: SlotId, offer_ms: u32, key: S
     };
     let until = data.time.plus_ms(u64::from(offer_ms));
     let id = keep(data, index, &wish.booking(course, BookingState::Offered, until));
+    index.agenda.add(slot, id);
     let campaign = data.desks.get(u64::from(key.desk.0)).expect("a list's desk exists").campaign;
     index.standbys.find_offer(campaign, id, until);
     data.standbys.offerings.get_mut(&slot).expect("it is being passed on").open += 1;
@@ -449,6 +455,11 @@ fn remove(data: &mut Data, index: &mut Index, key: StandbyKey) -> Standby {
 fn of_desk(data: &Data, desk: DeskId) -> impl Iterator<Item = (&StandbyKey, &Standby)> {
     let key = |minutes, number| StandbyKey { desk, minutes, number };
     data.standbys.people.range(key(0, 0)..=key(u16::MAX, u64::MAX))
+}
+
+/// How many stand by at a desk.
+pub(super) fn standbys_at(data: &Data, desk: DeskId) -> usize {
+    of_desk(data, desk).filter(|(_, standby)| standby.ends_at > data.time).count()
 }
 
 /// The campaign of a desk that was asked for.

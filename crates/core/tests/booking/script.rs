@@ -58,9 +58,26 @@ fn check_lines(mut state: State, table: &str, before_each: impl Fn(State) -> Sta
         if let Err(violation) = invariants::check(state.data()) {
             panic!("after {line}: {violation:?}{wrong}");
         }
+        check_agenda(&state, line);
     }
     assert!(wrong.is_empty(), "{wrong}");
     state
+}
+
+/// Whoever is expected at a slot is found there, once, and nobody else is.
+fn check_agenda(state: &State, line: &str) {
+    for slot in (0..state.data().slots.end() as u32).map(SlotId) {
+        let is_expected = |booking: &jari_core::booking::Booking| {
+            use BookingState::*;
+            booking.slot == slot && matches!(booking.state, Booked | Used | NoShow | Offered)
+        };
+        let all = (0..).map(BookingId).zip(state.data().bookings.iter());
+        let expected: Vec<BookingId> =
+            all.filter(|(_, booking)| is_expected(booking)).map(|(id, _)| id).collect();
+        let mut found: Vec<BookingId> = state.bookings_at(slot).map(|(id, _)| id).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "after {line}, at {slot:?}");
+    }
 }
 
 fn run(state: &mut State, asked: &str, next_id: u128) -> String {

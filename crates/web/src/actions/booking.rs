@@ -22,6 +22,8 @@ use crate::site::Site;
 pub enum BookingStatus {
     /// A place is held for a few minutes: confirm it.
     Held,
+    /// A leftover place is offered until it lapses: confirm it, or cancel it.
+    Offered,
     /// Booked. Stored durably.
     Booked,
     /// The visit took place.
@@ -55,7 +57,7 @@ pub struct BookingView {
     pub code: String,
     /// What became of it.
     pub status: BookingStatus,
-    /// While held: when it lapses. Afterwards: when it last changed.
+    /// While held or offered: when it lapses. Afterwards: when it last changed.
     pub until_ms: u64,
     /// Which dose, from 1.
     pub dose: u8,
@@ -234,6 +236,19 @@ pub(crate) fn unknown() -> Problem {
     Refusal { reason: Reason::BookingUnknown, detail: 0 }.into()
 }
 
+/// What became of a booking, for whoever may see it.
+pub(crate) fn status_of(state: BookingState) -> BookingStatus {
+    match state {
+        BookingState::Held => BookingStatus::Held,
+        BookingState::Offered => BookingStatus::Offered,
+        BookingState::Booked => BookingStatus::Booked,
+        BookingState::Used => BookingStatus::Used,
+        BookingState::Cancelled => BookingStatus::Cancelled,
+        BookingState::Lapsed => BookingStatus::Lapsed,
+        BookingState::NoShow => BookingStatus::Missed,
+    }
+}
+
 fn partner_name(site: &Site, channel: ChannelId) -> Option<String> {
     let partner = site.options.partners.iter().find(|partner| partner.channel == channel);
     partner.map(|partner| partner.name.clone())
@@ -246,14 +261,7 @@ pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -
     Some(BookingView {
         booking: id.0,
         code: code::encode(&site.keys, id),
-        status: match booking.state {
-            BookingState::Held | BookingState::Offered => BookingStatus::Held,
-            BookingState::Booked => BookingStatus::Booked,
-            BookingState::Used => BookingStatus::Used,
-            BookingState::Cancelled => BookingStatus::Cancelled,
-            BookingState::Lapsed => BookingStatus::Lapsed,
-            BookingState::NoShow => BookingStatus::Missed,
-        },
+        status: status_of(booking.state),
         until_ms: booking.until.0,
         dose: booking.dose,
         channel: booking.channel.0,

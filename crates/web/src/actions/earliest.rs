@@ -44,7 +44,7 @@ pub(crate) struct Orders {
 }
 
 /// The slots of a desk, in order of their beginning.
-pub(super) fn slots_of(directory: &Directory, desk: DeskId) -> &[SlotId] {
+pub(crate) fn slots_of(directory: &Directory, desk: DeskId) -> &[SlotId] {
     directory.slots.get(desk.0 as usize).map(Vec::as_slice).unwrap_or_default()
 }
 

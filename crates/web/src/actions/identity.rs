@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use jari_core::ids::{ChannelId, PersonId};
 use jari_core::time::Date;
-use jari_core::{Body, Reason};
+use jari_core::{Body, Reason, Time};
 use jari_wire::token::Session;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -107,6 +107,12 @@ pub async fn ask_code(site: &Site, claim: &Claim, network: IpAddr) -> Result<Cha
         let wait = u32::try_from(not_before.since_ms(now)).unwrap_or(u32::MAX);
         return Err(often().after_ms(wait.max(1_000)));
     }
+    send_code(site, identified)
+}
+
+/// Sends a code to whoever was claimed to be.
+pub(crate) fn send_code(site: &Site, identified: Identified) -> Result<Challenge, Problem> {
+    let now = site.node.now();
     // Before the code is made: whoever is told to come back may then ask at once.
     let room = codes::room(site)?;
     let telephone = identified.contact.telephone.clone();
@@ -124,14 +130,28 @@ pub async fn ask_code(site: &Site, claim: &Claim, network: IpAddr) -> Result<Cha
 ///
 /// `code_wrong`, `code_spent` after five tries, `challenge_expired`, `challenge_forged`.
 pub async fn confirm_code(site: &Site, challenge: &str, code: &str) -> Result<SessionGiven, Problem> {
+    let ends_at = site.node.now().plus_ms(site.options.session_ms);
+    let session = confirmed(site, challenge, code, ChannelId::OWN_SITE, ends_at).await?;
+    Ok(SessionGiven { session_token: session.seal(&site.keys), ends_at_ms: ends_at.0 })
+}
+
+/// The session of whoever had the right code.
+pub(crate) async fn confirmed(
+    site: &Site,
+    challenge: &str,
+    code: &str,
+    channel: ChannelId,
+    ends_at: Time,
+) -> Result<Session, Problem> {
     let proved = site.codes.finish(&site.keys, challenge, code, site.node.now())?;
     let (identified, used) = proved.into_parts();
-    let signed_in = sign_in(site, identified, ChannelId::OWN_SITE).await;
-    if signed_in.is_err() {
+    let session = Session { person: identified.person, birth: identified.birth, ends_at, channel };
+    let kept = keep(site, &identified).await;
+    if kept.is_err() {
         // Whoever had the right code must not ask for another because storage was away.
         site.codes.give_back(used);
     }
-    signed_in
+    kept.map(|()| session)
 }
 
 /// Who this session belongs to.
@@ -170,15 +190,26 @@ pub(crate) async fn sign_in(
     identified: Identified,
     channel: ChannelId,
 ) -> Result<SessionGiven, Problem> {
-    let Identified { person, birth, contact } = identified;
-    // Signing in again from another device must not grow the journal.
-    if self::contact(site, person).await?.as_ref() != Some(&contact) {
-        let sealed = site.vault.seal(person, &contact).await?;
-        submit_plain(site, Body::KeepContact { person, sealed }).await?;
-    }
+    keep(site, &identified).await?;
     let ends_at = site.node.now().plus_ms(site.options.session_ms);
-    let session = Session { person, birth, ends_at, channel };
+    let session = Session { person: identified.person, birth: identified.birth, ends_at, channel };
     Ok(SessionGiven { session_token: session.seal(&site.keys), ends_at_ms: ends_at.0 })
+}
+
+/// Keeps the contact of an identified person.
+async fn keep(site: &Site, identified: &Identified) -> Result<(), Problem> {
+    // Signing in again from another device must not grow the journal.
+    if contact(site, identified.person).await?.as_ref() != Some(&identified.contact) {
+        let sealed = site.vault.seal(identified.person, &identified.contact).await?;
+        submit_plain(site, Body::KeepContact { person: identified.person, sealed }).await?;
+    }
+    Ok(())
+}
+
+/// The same of somebody whom the staff vouches for. What is kept of them already stays: the language
+/// of their messages is theirs.
+pub(crate) async fn keep_new(site: &Site, identified: &Identified) -> Result<(), Problem> {
+    if contact(site, identified.person).await?.is_some() { Ok(()) } else { keep(site, identified).await }
 }
 
 /// The contact kept of a person, opened; none once they were forgotten.

@@ -14,6 +14,7 @@ pub mod operator;
 pub mod partner;
 pub mod places;
 pub mod staff;
+pub mod standby;
 pub mod waiting;
 
 use jari_core::ids::CommandId;

@@ -6,7 +6,7 @@
 
 use jari_core::ids::{CommandId, RoomId};
 use jari_core::waiting_room::{Pace, RoomConfig, draw};
-use jari_core::{Body, Time};
+use jari_core::{Body, Outcome, Time};
 use jari_wire::token::StaffSession;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -20,7 +20,9 @@ use crate::staff::audit;
 
 pub use super::staff::{NOBODY, SignIn, StaffGiven, sign_in, sign_out};
 
+pub mod calls;
 pub mod campaigns;
+pub mod desk;
 pub mod directory;
 pub mod messages;
 pub mod rules;
@@ -185,6 +187,22 @@ pub async fn set_pace(
     operate(site, staff, key, Body::SetPace { room, pace: pace.to_pace(), reason: reason.into() }).await
 }
 
+/// Changes which part of a room's pace telephone agents may use, in thousandths.
+///
+/// # Errors
+///
+/// The machine's refusals: `setting_unfit` for more than half, `rules_unknown`.
+pub async fn set_agent_share(
+    site: &Site,
+    staff: &StaffSession,
+    room: RoomId,
+    permille: u32,
+    reason: &str,
+    key: Option<&IdempotencyKey>,
+) -> Result<(), Problem> {
+    operate(site, staff, key, Body::SetAgentShare { room, permille, reason: reason.into() }).await
+}
+
 /// Puts up notices; none takes all down.
 ///
 /// # Errors
@@ -242,11 +260,21 @@ pub(crate) async fn operate(
     key: Option<&IdempotencyKey>,
     body: Body,
 ) -> Result<(), Problem> {
+    outcome_of(site, staff, key, body).await.map(drop)
+}
+
+/// The same, with what it came to.
+pub(crate) async fn outcome_of(
+    site: &Site,
+    staff: &StaffSession,
+    key: Option<&IdempotencyKey>,
+    body: Body,
+) -> Result<Outcome, Problem> {
     let id = key.map_or(CommandId(0), |key| command_id(site, staff, key, None));
     let (what, on, reason) = audit::of_command(&body).ok_or_else(staff::role_unfit)?;
     let entry = staff::note(site, staff, what, on, &reason).await?;
     match submit(site, id, body).await {
-        Ok(_) => Ok(()),
+        Ok(outcome) => Ok(outcome),
         Err(problem) => {
             staff::note_refusal(site, entry, &problem).await;
             Err(problem)

@@ -29,6 +29,7 @@ mod partner;
 mod rooms;
 mod rush;
 mod service;
+mod standbys;
 
 pub use openapi::document;
 pub(crate) use rooms::document_of;
@@ -92,6 +93,7 @@ fn tree() -> Tree {
     let tree = campaigns::routes(tree);
     let tree = identities::routes(tree);
     let tree = bookings::routes(tree);
+    let tree = standbys::routes(tree);
     let tree = partner::routes(tree);
     let tree = operator::routes(tree);
     let tree = demo::routes(tree);

@@ -8,10 +8,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::operator::{
-    campaigns as operator_campaigns, directory, messages as operator_messages, rooms as operator_rooms,
-    rules as operator_rules, series as operator_series, staff as operator_staff,
+    calls, campaigns as operator_campaigns, desk, directory, messages as operator_messages,
+    rooms as operator_rooms, rules as operator_rules, series as operator_series, staff as operator_staff,
 };
-use super::{bookings, campaigns, demo, identities, operator, partner, rooms, service};
+use super::{bookings, campaigns, demo, identities, operator, partner, rooms, service, standbys};
 use crate::problem::{MEDIA_TYPE, ProblemBody};
 
 /// The document as JSON.
@@ -68,16 +68,20 @@ impl Modify for Carriers {
         identities::ask_code, identities::confirm_code, identities::show_me, identities::forget_me,
         bookings::hold, bookings::list_bookings, bookings::show_booking, bookings::show_by_code, bookings::confirm,
         bookings::cancel, bookings::reschedule,
+        standbys::list_standbys, standbys::stand_by, standbys::stand_down,
         partner::assert_session,
         operator::sign_in, operator::sign_out, operator::set_password,
         operator_rooms::create_room, operator_rooms::schedule_room, operator_rooms::open_room,
         operator_rooms::draw_room, operator_rooms::pause_room, operator_rooms::resume_room,
-        operator_rooms::close_room, operator_rooms::set_pace, operator_rooms::set_notices,
+        operator_rooms::close_room, operator_rooms::set_pace, operator_rooms::set_notices, operator_rooms::set_agent_share,
         operator_campaigns::create_campaign, operator_campaigns::set_rules, operator_campaigns::set_windows,
         operator_campaigns::set_quota, operator_campaigns::pause_campaign, operator_campaigns::resume_campaign,
         operator_campaigns::close_campaign,
         directory::add_clinics, directory::add_desks, directory::add_slots, directory::set_capacity,
         directory::set_withdrawn, directory::find_booking, directory::check_in,
+        desk::list_desks, desk::show_day, desk::mark_no_show, desk::show_contact, desk::walk_in, desk::offer_leftover,
+        calls::send_code, calls::begin_call, calls::vouch_for_caller, calls::list_bookings, calls::enter_room, calls::hold,
+        calls::confirm, calls::cancel, calls::reschedule,
         operator_rules::show_rules, operator_rules::upgrade_rules,
         operator_messages::show_messages,
         operator_series::show_series, operator_series::listen_to_events, operator_series::show_alarms,

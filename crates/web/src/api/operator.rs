@@ -16,7 +16,9 @@ use crate::actions::staff as members;
 use crate::problem::Problem;
 use crate::site::Site;
 
+pub(super) mod calls;
 pub(super) mod campaigns;
+pub(super) mod desk;
 pub(super) mod directory;
 pub(super) mod messages;
 pub(super) mod rooms;
@@ -30,6 +32,7 @@ pub(super) fn routes(tree: Tree) -> Tree {
         .delete("/api/v1/operator/sessions", sign_out)
         .put("/api/v1/operator/password", set_password);
     let tree = directory::routes(campaigns::routes(rooms::routes(tree)));
+    let tree = calls::routes(desk::routes(tree));
     staff::routes(series::routes(messages::routes(rules::routes(tree))))
 }
 

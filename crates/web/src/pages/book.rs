@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::caller::{Caller, Failed};
 use super::respond::{encode_query, local_path, see_other};
 use super::views::{self, DayChoice, TimeChoice};
-use super::{choose, eligible};
+use super::{choose, eligible, standby};
 use crate::actions::campaigns;
 use crate::actions::places::{self, DayView};
 use crate::actions::{IdempotencyKey, booking};
@@ -84,7 +84,7 @@ pub async fn get_desk(
     caller.page(&page, StatusCode::OK)
 }
 
-fn desk_page(
+pub(super) fn desk_page(
     caller: &Caller,
     campaign: u32,
     desk: DeskId,
@@ -132,6 +132,7 @@ fn desk_page(
         telephone: clinic.telephone,
         // A move is not bound to a birth digit's day.
         eligible: if query.moving.is_some() { None } else { eligible::note(caller, number)? },
+        standby: standby::form(caller, desk, number, query.moving.is_some()),
         moving: query.moving.clone(),
         problem,
         reason: campaign.paused_because,

@@ -13,7 +13,7 @@ use super::caller::{Caller, Failed};
 use super::respond::{encode_query, see_other};
 use super::views::{self, BookingRow, Qr, Visit};
 use super::words::Words;
-use super::{calendar, qr};
+use super::{calendar, qr, standby};
 use crate::actions::IdempotencyKey;
 use crate::actions::booking::{self, BookingStatus, BookingView};
 use crate::problem::Problem;
@@ -60,6 +60,11 @@ fn visit(caller: &Caller, booking: &BookingView) -> Visit {
     }
 }
 
+/// Whether a place waits for the person's answer.
+fn is_waiting(status: BookingStatus) -> bool {
+    matches!(status, BookingStatus::Held | BookingStatus::Offered)
+}
+
 fn fresh_key() -> Result<String, Problem> {
     Ok(IdempotencyKey::random()?.as_str().to_owned())
 }
@@ -74,7 +79,7 @@ pub async fn get_hold(caller: Caller, Path(code): Path<String>) -> Result<Respon
         return Ok(elsewhere);
     }
     let Asked { view, .. } = asked(&caller, &code).await?;
-    if view.status != BookingStatus::Held {
+    if !is_waiting(view.status) {
         return Ok(see_other(&format!("/bookings/{}", view.code)));
     }
     let until = Time(view.until_ms);
@@ -84,6 +89,7 @@ pub async fn get_hold(caller: Caller, Path(code): Path<String>) -> Result<Respon
         until_ms: view.until_ms,
         until: caller.words.clock_exact(until),
         refresh_s: view.until_ms.saturating_sub(view.now_ms) / 1_000 + 1,
+        offered: view.status == BookingStatus::Offered,
         key: fresh_key()?,
         key_release: fresh_key()?,
         visit: visit(&caller, &view),
@@ -136,6 +142,8 @@ pub async fn release_hold(
         Err(problem) if problem.code != "hold_lapsed" && problem.code != "booking_cancelled" => {
             Err(problem.into())
         }
+        // Whoever declines an offer does not look for another time.
+        _ if asked.view.status == BookingStatus::Offered => Ok(see_other("/bookings")),
         _ => Ok(see_other(&visit(&caller, &asked.view).again)),
     }
 }
@@ -149,28 +157,34 @@ pub async fn get_bookings(caller: Caller) -> Result<Response, Failed> {
     let Some(session) = caller.session() else {
         return Ok(see_other("/identify?next=/bookings"));
     };
-    let rows = booking::my_bookings(&caller.site, &session).into_iter().map(|booking| {
-        let (state, class) = match booking.status {
-            BookingStatus::Held => ("status-held", "paused"),
-            BookingStatus::Booked => ("status-booked", "open"),
-            BookingStatus::Used => ("status-used", "closed"),
-            BookingStatus::Cancelled => ("status-cancelled", "closed"),
-            BookingStatus::Lapsed => ("status-lapsed", "closed"),
-            BookingStatus::Missed => ("status-missed", "closed"),
-        };
-        let area = if booking.status == BookingStatus::Held { "hold" } else { "bookings" };
-        BookingRow {
-            href: format!("/{area}/{}", booking.code),
-            when: caller.words.when(Time(booking.slot.starts_at_ms)),
-            made: (booking.channel != ChannelId::OWN_SITE.0).then(|| made(&caller.words, &booking)),
-            clinic: booking.clinic.name,
-            campaign: booking.campaign_name,
-            state,
-            class,
-        }
-    });
-    let page = views::Bookings { f: caller.frame()?, rows: rows.collect() };
+    let bookings = booking::my_bookings(&caller.site, &session).into_iter();
+    let rows = bookings.map(|booking| shown_row(&caller, booking)).collect();
+    let standbys = standby::rows(&caller, &session);
+    let page = views::Bookings { f: caller.frame()?, rows, standbys };
     caller.page(&page, StatusCode::OK)
+}
+
+/// A booking in a list.
+pub(super) fn shown_row(caller: &Caller, booking: BookingView) -> BookingRow {
+    let (state, class) = match booking.status {
+        BookingStatus::Held => ("status-held", "paused"),
+        BookingStatus::Offered => ("status-offered", "paused"),
+        BookingStatus::Booked => ("status-booked", "open"),
+        BookingStatus::Used => ("status-used", "closed"),
+        BookingStatus::Cancelled => ("status-cancelled", "closed"),
+        BookingStatus::Lapsed => ("status-lapsed", "closed"),
+        BookingStatus::Missed => ("status-missed", "closed"),
+    };
+    let area = if is_waiting(booking.status) { "hold" } else { "bookings" };
+    BookingRow {
+        href: format!("/{area}/{}", booking.code),
+        when: caller.words.when(Time(booking.slot.starts_at_ms)),
+        made: (booking.channel != ChannelId::OWN_SITE.0).then(|| made(&caller.words, &booking)),
+        clinic: booking.clinic.name,
+        campaign: booking.campaign_name,
+        state,
+        class,
+    }
 }
 
 /// `GET /bookings/{code}`.
@@ -185,6 +199,7 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
     let Asked { view, .. } = asked(&caller, &code).await?;
     let (heading, lead) = match view.status {
         BookingStatus::Held => ("held-title", "held-lead"),
+        BookingStatus::Offered => ("offer-title", "offer-lead"),
         BookingStatus::Booked => ("booked-title", "booked-lead"),
         BookingStatus::Used => ("used-title", "used-lead"),
         BookingStatus::Cancelled => ("cancelled-title", "cancelled-lead"),
@@ -196,7 +211,7 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
         heading,
         lead,
         booked: view.status == BookingStatus::Booked,
-        held: view.status == BookingStatus::Held,
+        held: is_waiting(view.status),
         used: view.status == BookingStatus::Used,
         qr: picture(&caller, &view),
         in_calendar: calendar_of(&caller, &view).is_some(),

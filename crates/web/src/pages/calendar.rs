@@ -33,7 +33,9 @@ pub(super) fn file(
     let status = match booking.status {
         BookingStatus::Booked | BookingStatus::Used => "CONFIRMED",
         BookingStatus::Cancelled => "CANCELLED",
-        BookingStatus::Held | BookingStatus::Lapsed | BookingStatus::Missed => return None,
+        BookingStatus::Held | BookingStatus::Offered | BookingStatus::Lapsed | BookingStatus::Missed => {
+            return None;
+        }
     };
     let (starts, clinic) = (booking.slot.starts_at_ms, &booking.clinic);
     let changed_s = booking.until_ms / 1_000;

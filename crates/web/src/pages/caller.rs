@@ -25,6 +25,8 @@ use crate::problem::{Expiring, Problem, expired};
 use crate::site::Site;
 use crate::staff::Deed;
 
+/// The challenge of a caller's code, in an agent's browser.
+const CALLER: &str = "jari_caller";
 const CHALLENGE: &str = "jari_challenge";
 const FORM: &str = "jari_form";
 const LANGUAGE: &str = "jari_lang";
@@ -295,6 +297,36 @@ impl Caller {
     /// Forgets a challenge.
     pub fn drop_challenge(&self, response: &mut Response) {
         self.set_cookie(response, CHALLENGE, "", 0);
+    }
+
+    /// The token of the call that an agent has on the line.
+    #[must_use]
+    pub fn call_token(&self) -> Option<&str> {
+        cookie(&self.headers, carriers::CALL_COOKIE).filter(|text| !text.is_empty())
+    }
+
+    /// The challenge of a code that was sent to a caller.
+    #[must_use]
+    pub fn caller_challenge(&self) -> Option<String> {
+        cookie(&self.headers, CALLER).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// Keeps the challenge of a caller's code while it counts.
+    pub fn keep_caller(&self, response: &mut Response, token: &str) {
+        self.set_cookie(response, carriers::CALL_COOKIE, "", 0);
+        self.set_cookie(response, CALLER, token, 600);
+    }
+
+    /// Keeps the token of a call; it says itself when it ends.
+    pub fn keep_call(&self, response: &mut Response, token: &str) {
+        self.set_cookie(response, CALLER, "", 0);
+        self.set_cookie(response, carriers::CALL_COOKIE, token, 1_800);
+    }
+
+    /// Forgets the call.
+    pub fn drop_call(&self, response: &mut Response) {
+        self.set_cookie(response, CALLER, "", 0);
+        self.set_cookie(response, carriers::CALL_COOKIE, "", 0);
     }
 
     /// Keeps an operator's session, for the operator's pages only.

@@ -9,9 +9,9 @@ use jari_core::ids::CampaignId;
 
 use super::book::BookQuery;
 use super::caller::Caller;
-use super::eligible;
 use super::respond::encode_query;
 use super::views::{self, Choice, FreeAt};
+use super::{eligible, standby};
 use crate::actions::booking;
 use crate::actions::campaigns::CampaignView;
 use crate::actions::places::{self, Area, ClinicQuery, ClinicView};
@@ -38,6 +38,7 @@ pub(super) fn step(
     };
     Ok(views::Choose {
         f: caller.frame()?,
+        standby: step.title == "choose-clinic" && query.moving.is_none() && standby::is_known(caller),
         title: caller.words.t(step.title),
         back: step.back,
         // A move is not bound to a birth digit's day.

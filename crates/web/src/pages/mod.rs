@@ -33,6 +33,7 @@ pub mod outbox;
 mod qr;
 pub mod respond;
 pub mod room;
+pub mod standby;
 pub mod views;
 pub mod words;
 
@@ -59,6 +60,8 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/bookings/{code}/calendar.ics", get(bookings::get_calendar))
         .route("/bookings/{code}/cancel", get(bookings::get_cancel).post(bookings::cancel_booking))
         .route("/bookings/{code}/move", get(bookings::get_move).post(bookings::move_booking))
+        .route("/standby/{desk}", post(standby::stand_by))
+        .route("/standby/{desk}/leave", post(standby::stand_down))
         .route("/outbox", get(outbox::get_outbox))
         .route("/operator", get(operator::get_overview))
         .route("/operator/sign-in", post(operator::sign_in))
@@ -66,6 +69,13 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/operator/runbook", get(operator::get_runbook))
         .route("/operator/account", get(operator::get_account))
         .route("/operator/account/{deed}", post(operator::do_account))
+        .route("/operator/desk", get(operator::get_desks))
+        .route("/operator/desk/{desk}", get(operator::get_desk))
+        .route("/operator/desk/{desk}/print", get(operator::get_print).post(operator::do_print))
+        .route("/operator/desk/{desk}/{deed}", post(operator::do_desk))
+        .route("/operator/phone", get(operator::get_phone))
+        .route("/operator/phone/{deed}", post(operator::do_phone))
+        .route("/operator/phone/book/{campaign}", get(operator::get_phone_book))
         .route("/operator/staff", get(operator::get_staff).post(operator::add_staff))
         .route("/operator/staff/{name}/{deed}", post(operator::do_staff))
         .route("/operator/audit", get(operator::get_audit))

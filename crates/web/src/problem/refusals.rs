@@ -84,8 +84,10 @@ fn general(reason: Reason) -> Option<Words> {
         ),
         Reason::RulesUnknown => (
             CONFLICT,
-            "Not the next version of the rules",
-            "It is not the next version, or the build of this node does not know it. Nothing was changed.",
+            "The rules that count do not know this",
+            "The version of the service's rules that counts does not know this yet, or it is not the next version, or \
+             the build of this node does not know it. Nothing was changed. Once every node has this build, an operator \
+             makes the next version count with `jari rules upgrade`.",
         ),
         Reason::LeaseHeld => (
             CONFLICT,

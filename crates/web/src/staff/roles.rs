@@ -15,7 +15,7 @@ pub enum Role {
     Operator,
     /// Works at one clinic or several: their own bookings and slots.
     Clinic,
-    /// Answers the telephone: finds bookings.
+    /// Answers the telephone: finds bookings, and books for callers.
     Agent,
     /// Sees everything but the audit list, and changes nothing.
     Viewer,
@@ -78,6 +78,12 @@ pub enum Deed {
     CheckIn,
     /// Change how many places a slot has, or withdraw some.
     SetPlaces,
+    /// The clinic's desk: a day's list, who did not come, who walks in, leftover places.
+    RunDesk,
+    /// See the name and telephone number behind a booking.
+    LookAtContact,
+    /// Act for callers: identify them, let them in, book, move and cancel for them.
+    Telephone,
     /// Run rooms and campaigns: make, open, pause, pace, quota, end.
     Operate,
     /// Make clinics, their parts in campaigns, and slots.
@@ -94,12 +100,15 @@ pub enum Deed {
 
 impl Deed {
     /// All of them.
-    pub const ALL: [Deed; 11] = [
+    pub const ALL: [Deed; 14] = [
         Deed::OwnAccount,
         Deed::Look,
         Deed::LookAtBooking,
         Deed::CheckIn,
         Deed::SetPlaces,
+        Deed::RunDesk,
+        Deed::LookAtContact,
+        Deed::Telephone,
         Deed::Operate,
         Deed::Arrange,
         Deed::UpgradeRules,
@@ -128,9 +137,9 @@ pub fn may(role: Role, deed: Deed) -> Leave {
     match (role, deed) {
         (_, OwnAccount) => Yes,
         (Role::Operator, _) => Yes,
-        (Role::Clinic, LookAtBooking | CheckIn | SetPlaces) => OwnClinics,
+        (Role::Clinic, LookAtBooking | CheckIn | SetPlaces | RunDesk | LookAtContact) => OwnClinics,
         (Role::Clinic, _) => No,
-        (Role::Agent, Look | LookAtBooking) => Yes,
+        (Role::Agent, Look | LookAtBooking | Telephone) => Yes,
         (Role::Agent, _) => No,
         (Role::Viewer | Role::Auditor, Look | LookAtBooking | SeeStaff) => Yes,
         (Role::Auditor, SeeAudit) => Yes,
@@ -167,6 +176,22 @@ pub const DEEDS: &[(&str, &str, Deed)] = &[
     ("POST", "/api/v1/operator/slots/{slot}/withdrawn", Deed::SetPlaces),
     ("GET", "/api/v1/operator/bookings/{booking}", Deed::LookAtBooking),
     ("POST", "/api/v1/operator/bookings/{booking}/check-in", Deed::CheckIn),
+    ("POST", "/api/v1/operator/rooms/{room}/agent-share", Deed::Operate),
+    ("GET", "/api/v1/operator/desks", Deed::RunDesk),
+    ("GET", "/api/v1/operator/desks/{desk}/days/{date}", Deed::RunDesk),
+    ("POST", "/api/v1/operator/bookings/{booking}/no-show", Deed::RunDesk),
+    ("POST", "/api/v1/operator/bookings/{booking}/contact", Deed::LookAtContact),
+    ("POST", "/api/v1/operator/slots/{slot}/walk-ins", Deed::RunDesk),
+    ("POST", "/api/v1/operator/slots/{slot}/offers", Deed::RunDesk),
+    ("POST", "/api/v1/operator/calls/codes", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/vouched", Deed::Telephone),
+    ("GET", "/api/v1/operator/calls/bookings", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/rooms/{room}/enter", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/holds", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/bookings/{booking}/confirm", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/bookings/{booking}/cancel", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/bookings/{booking}/reschedule", Deed::Telephone),
     ("GET", "/api/v1/operator/rules", Deed::Look),
     ("POST", "/api/v1/operator/rules", Deed::UpgradeRules),
     ("GET", "/api/v1/operator/messages", Deed::Look),
@@ -190,6 +215,14 @@ pub const DEEDS: &[(&str, &str, Deed)] = &[
     ("POST", "/operator/rooms/{room}/{deed}", Deed::Operate),
     ("GET", "/operator/campaigns/{campaign}", Deed::Look),
     ("POST", "/operator/campaigns/{campaign}/{deed}", Deed::Operate),
+    ("GET", "/operator/desk", Deed::RunDesk),
+    ("GET", "/operator/desk/{desk}", Deed::RunDesk),
+    ("GET", "/operator/desk/{desk}/print", Deed::RunDesk),
+    ("POST", "/operator/desk/{desk}/print", Deed::LookAtContact),
+    ("POST", "/operator/desk/{desk}/{deed}", Deed::RunDesk),
+    ("GET", "/operator/phone", Deed::Telephone),
+    ("GET", "/operator/phone/book/{campaign}", Deed::Telephone),
+    ("POST", "/operator/phone/{deed}", Deed::Telephone),
     ("GET", "/operator/staff", Deed::SeeStaff),
     ("POST", "/operator/staff", Deed::ManageStaff),
     ("POST", "/operator/staff/{name}/{deed}", Deed::ManageStaff),
@@ -217,9 +250,10 @@ mod tests {
             Leave::No => '-',
         };
         let row = |role| Deed::ALL.map(|deed| sign(may(role, deed))).iter().collect::<String>();
-        // Own account, look, look at booking, check in, places, operate, arrange, upgrade, see staff,
-        // manage staff, see audit.
-        let expected = ["yyyyyyyyyyy", "y-ccc------", "yyy--------", "yyy-----y--", "yyy-----y-y"];
+        // Own account, look, look at booking, check in, places, desk, contact, telephone, operate,
+        // arrange, upgrade, see staff, manage staff, see audit.
+        let expected =
+            ["yyyyyyyyyyyyyy", "y-ccccc-------", "yyy----y------", "yyy--------y--", "yyy--------y-y"];
         assert_eq!(Role::ALL.map(row), expected);
     }
 

@@ -6,6 +6,7 @@ mod audit;
 mod booking;
 mod cluster;
 mod console;
+mod desks;
 mod eligibility;
 mod harness;
 mod identity;
@@ -13,6 +14,7 @@ mod messages;
 mod operator;
 mod pages_booking;
 mod pages_browser;
+mod pages_desks;
 mod pages_operator;
 mod pages_path;
 #[path = "../../../messenger/tests/receivers/mod.rs"]

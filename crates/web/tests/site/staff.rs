@@ -48,6 +48,8 @@ fn filled(path: &str) -> String {
         .replace("{room}", "1")
         .replace("{campaign}", "1")
         .replace("{slot}", "0")
+        .replace("{desk}", "0")
+        .replace("{date}", "2021-07-14")
 }
 
 #[tokio::test]

@@ -188,7 +188,7 @@ pub async fn set_withdrawn(
 }
 
 /// The clinic of a slot.
-fn clinic_of(site: &Site, slot: SlotId) -> Result<u32, Problem> {
+pub(super) fn clinic_of(site: &Site, slot: SlotId) -> Result<u32, Problem> {
     let clinic = site.node.read(|state| {
         let slot = state.data().slots.get(u64::from(slot.0))?;
         state.data().desks.get(u64::from(slot.desk.0)).map(|desk| desk.clinic.0)
@@ -209,7 +209,8 @@ pub async fn find_booking(site: &Site, staff: &StaffSession, id: BookingId) -> R
     Ok(found)
 }
 
-async fn booking(site: &Site, id: BookingId) -> Result<BookingView, Problem> {
+/// A booking as its person sees it, whoever's it is.
+pub(super) async fn booking(site: &Site, id: BookingId) -> Result<BookingView, Problem> {
     let found = site.node.find(|state| {
         let booking = state.data().bookings.get(u64::from(id.0))?;
         view(site, state.data(), id, booking)

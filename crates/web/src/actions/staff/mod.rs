@@ -41,6 +41,10 @@ const CODES_WRONG_MAX: u32 = 10;
 const CODES_MS: u64 = 600_000;
 /// That a booking was looked at, in the audit list.
 pub(crate) const LOOK: &str = "look_at_booking";
+/// That the name and number behind a booking were looked at.
+pub(crate) const LOOK_AT_CONTACT: &str = "look_at_contact";
+/// That a day's list was printed with names.
+pub(crate) const PRINT_NAMES: &str = "print_names";
 /// Bookings that one account may look at in an hour: more than a telephone has calls.
 const LOOKS_PER_HOUR_MAX: u32 = 1_000;
 /// Whatever else one account may do in an hour: more than people do, and as much as an import needs.
@@ -95,14 +99,14 @@ impl WrongCodes {
 pub(crate) struct Budgets(Mutex<HashMap<(u32, bool), (Time, u32)>>);
 
 impl Budgets {
-    /// Counts one; whether it is within what an account may do in an hour.
-    fn admits(&self, user: u32, what: &str, now: Time) -> bool {
-        let is_look = what == LOOK;
+    /// Counts one or several; whether it is within what an account may do in an hour.
+    fn admits(&self, user: u32, what: &str, times: u32, now: Time) -> bool {
+        let is_look = [LOOK, LOOK_AT_CONTACT, PRINT_NAMES].contains(&what);
         let most = if is_look { LOOKS_PER_HOUR_MAX } else { DEEDS_PER_HOUR_MAX };
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         spent.retain(|_, (since, _)| now.since_ms(*since) < HOUR_MS);
         let (_, count) = spent.entry((user, is_look)).or_insert((now, 0));
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(times);
         *count <= most
     }
 }
@@ -127,7 +131,7 @@ pub async fn sign_in(site: &Site, sign_in: &SignIn, network: IpAddr) -> Result<S
         (Ok(()), Some(record)) => {
             // Signing in must go on while the shared vault is away: then it is written later.
             let entry = Entry::new(now.0, &sign_in.name, "sign_in", "");
-            let is_usual = site.budgets.admits(record.user, "sign_in", now);
+            let is_usual = site.budgets.admits(record.user, "sign_in", 1, now);
             if !is_usual || site.vault.note(&entry).await.is_err() {
                 site.sign_ins.count(Some(&sign_in.name), "");
             }
@@ -324,9 +328,21 @@ pub(crate) async fn note(
     on: impl Into<String>,
     reason: &str,
 ) -> Result<Entry, Problem> {
+    note_times(site, staff, what, on, reason, 1).await
+}
+
+/// The same of what concerns so many people.
+pub(crate) async fn note_times(
+    site: &Site,
+    staff: &StaffSession,
+    what: &str,
+    on: impl Into<String>,
+    reason: &str,
+    times: u32,
+) -> Result<Entry, Problem> {
     let (name, _) = site.vault.account(staff.user).ok_or_else(|| expired(Expiring::StaffSession))?;
     let now = site.node.now();
-    if !site.budgets.admits(staff.user, what, now) {
+    if !site.budgets.admits(staff.user, what, times, now) {
         return Err(too_much());
     }
     let entry = Entry::new(now.0, &name, what, on).because(reason);

@@ -97,6 +97,8 @@ pub struct RoomDetails {
     pub draw: Option<DrawView>,
     /// How fast it lets people in.
     pub pace: PaceView,
+    /// The part of the pace that telephone agents may use, thousandths.
+    pub agent_share_permille: u32,
     /// Positions called a minute, as measured: the slower and the faster end.
     pub calls_per_minute: (u32, u32),
     /// The linked campaign's free places.
@@ -221,6 +223,7 @@ pub(super) fn details(id: RoomId, room: &Room, outlook: Outlook, data: &Data, no
             latency_goal_ms: pace.latency_goal_ms,
             error_goal_ppm: pace.error_goal_ppm,
         },
+        agent_share_permille: room.agents.share_permille,
         calls_per_minute: (outlook.calls_per_minute_low, outlook.calls_per_minute_high),
         free: campaign.map(jari_core::booking::Campaign::free),
     }

@@ -180,6 +180,6 @@ async fn check_in(
 
 /// A code has ten characters; a number may have as many, but then its code would too,
 /// and a code that was never given out is tried as a number.
-fn number_or_code(site: &Site, text: &str) -> Result<BookingId, Problem> {
+pub(super) fn number_or_code(site: &Site, text: &str) -> Result<BookingId, Problem> {
     by_code(site, text).or_else(|unknown| text.parse().map(BookingId).map_err(|_| unknown))
 }

@@ -28,6 +28,7 @@ pub(in crate::api) fn routes(tree: Tree) -> Tree {
         .post("/api/v1/operator/rooms/{room}/resume", resume_room)
         .post("/api/v1/operator/rooms/{room}/close", close_room)
         .post("/api/v1/operator/rooms/{room}/pace", set_pace)
+        .post("/api/v1/operator/rooms/{room}/agent-share", set_agent_share)
         .post("/api/v1/operator/rooms/{room}/notices", set_notices)
 }
 
@@ -55,6 +56,16 @@ struct Beacon {
 struct PaceSet {
     /// The pace.
     pace: PaceView,
+    /// Why, in public.
+    reason: String,
+}
+
+/// The agents' part of a room's pace, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AgentShareSet {
+    /// Thousandths of the pace; at most 500. 0 lets nobody in by telephone.
+    permille: u32,
     /// Why, in public.
     reason: String,
 }
@@ -174,6 +185,20 @@ async fn set_pace(
     Sent(asked): Sent<PaceSet>,
 ) -> Result<StatusCode, Problem> {
     operator::set_pace(&site, &staff, RoomId(room), &asked.pace, &asked.reason, key.as_ref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes which part of a room's pace telephone agents may use. In public, with a reason.
+#[utoipa::path(post, path = "/api/v1/operator/rooms/{room}/agent-share", tag = "operator", params(("room" = u32, Path), ("idempotency-key" = Option<String>, Header)), request_body = AgentShareSet, responses((status = 204), Problems), security(("staff" = [])))]
+async fn set_agent_share(
+    State(site): State<Arc<Site>>,
+    Operator(staff): Operator,
+    At(room): At<u32>,
+    MaybeKey(key): MaybeKey,
+    Sent(asked): Sent<AgentShareSet>,
+) -> Result<StatusCode, Problem> {
+    let AgentShareSet { permille, reason } = asked;
+    operator::set_agent_share(&site, &staff, RoomId(room), permille, &reason, key.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

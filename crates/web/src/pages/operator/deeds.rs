@@ -33,6 +33,7 @@ pub struct DeedForm {
     errors: String,
     quota: String,
     beacon: String,
+    share: String,
 }
 
 impl DeedForm {
@@ -47,6 +48,7 @@ impl DeedForm {
             ("opens_at", &self.opens_at),
             ("quota", &self.quota),
             ("beacon", &self.beacon),
+            ("share", &self.share),
         ];
         all.into_iter()
             .filter(|(_, value)| !value.is_empty())
@@ -56,9 +58,21 @@ impl DeedForm {
 }
 
 /// A whole number as people write it, with or without separators.
-fn whole(text: &str) -> Result<u32, Problem> {
+pub(super) fn whole(text: &str) -> Result<u32, Problem> {
     let digits: String = text.chars().filter(|character| !matches!(character, ',' | ' ')).collect();
     digits.parse().map_err(|_| Problem::unfit("A number is written in digits."))
+}
+
+/// Thousandths of per cent as people write them: `12.5`.
+fn permille(text: &str) -> Result<u32, Problem> {
+    let unfit =
+        || Problem::unfit("A share is written in per cent, with one digit behind the point at the most.");
+    let (whole, tenth) =
+        text.trim().trim_end_matches('%').trim_end().split_once('.').unwrap_or((text.trim(), "0"));
+    let is_tenth = tenth.len() == 1 && tenth.bytes().all(|byte| byte.is_ascii_digit());
+    let whole: u32 = whole.trim_end_matches('%').trim_end().parse().map_err(|_| unfit())?;
+    let tenth: u32 = if is_tenth { tenth.parse().map_err(|_| unfit())? } else { return Err(unfit()) };
+    whole.checked_mul(10).and_then(|tens| tens.checked_add(tenth)).ok_or_else(unfit)
 }
 
 /// `POST /operator/rooms/{room}/{deed}`.
@@ -118,6 +132,10 @@ async fn room_deed(
                 error_goal_ppm: whole(&form.errors)?,
             };
             operator::set_pace(site, staff, room, &pace, reason, None).await
+        }
+        "agent-share" => {
+            let permille = permille(&form.share)?;
+            operator::set_agent_share(site, staff, room, permille, reason, None).await
         }
         "notices" => {
             let lines = form.notices.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -183,6 +201,7 @@ fn question(deed: &str, form: &DeedForm) -> Option<Question> {
         "schedule" => question("op-schedule", "op-schedule-hint", "op-schedule-go"),
         "open" => question("op-open", "op-open-hint", "op-open-go"),
         "draw" => question("op-draw", "op-draw-hint", "op-draw-go"),
+        "agent-share" => question("op-share", "op-share-hint", "op-share-go"),
         "quota" => question("op-set-quota", "op-set-quota-hint", "op-set-quota-go"),
         _ => None,
     }
@@ -200,6 +219,7 @@ fn confirm(
         "reason" => "op-reason",
         "opens_at" => "op-opens",
         "quota" => "op-quota",
+        "share" => "op-share-percent",
         _ => "op-beacon",
     };
     let hidden = form.written();

@@ -3,7 +3,8 @@
 //! Whatever many people feel is asked about once more before it is done, and whatever
 //! changes a rule carries a public reason. Start reading at [`get_overview`], then
 //! `plots` (whether all is well), `subjects` (what is shown) and `deeds` (what is done). Accounts are in
-//! `account` (one's own) and `staff` (all of them), who did what in `audit`.
+//! `account` (one's own) and `staff` (all of them), who did what in `audit`, the clinic's desk in `desk` and the telephone agent's in
+//! `phone`.
 
 use axum::extract::Form;
 use axum::response::Response;
@@ -21,7 +22,9 @@ use crate::staff::Deed;
 mod account;
 mod audit;
 mod deeds;
+mod desk;
 mod messages;
+mod phone;
 mod plots;
 mod runbook;
 mod staff;
@@ -30,6 +33,8 @@ mod subjects;
 pub use account::{do_account, get_account};
 pub use audit::{get_audit, get_audit_csv};
 pub use deeds::{do_campaign, do_room};
+pub use desk::{do_desk, do_print, get_desk, get_desks, get_print};
+pub use phone::{do_phone, get_phone, get_phone_book};
 pub use runbook::get_runbook;
 pub use staff::{add_staff, do_staff, get_staff};
 pub use subjects::{get_campaign, get_room};
@@ -55,6 +60,10 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
         let page = views::SignIn { f: caller.frame()?, name: String::new(), problem: None };
         return caller.page(&page, StatusCode::OK);
     };
+    // Each role begins where its work is; an account that has something to do first, with that.
+    if member.may(Deed::RunDesk) && !member.may(Deed::Look) {
+        return Ok(see_other("/operator/desk"));
+    }
     if !member.may(Deed::Look) {
         return Ok(see_other("/operator/account"));
     }
@@ -67,6 +76,8 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
         rooms: rooms.iter().map(|room| subjects::room(&caller, room)).collect(),
         campaigns: campaigns.iter().map(|campaign| subjects::campaign(&caller, campaign)).collect(),
         messages: messages::shown(&caller.site, &member.session),
+        runs_desks: member.may(Deed::RunDesk),
+        answers_phone: member.may(Deed::Telephone),
         sees_staff: member.may(Deed::SeeStaff),
         sees_audit: member.may(Deed::SeeAudit),
     };

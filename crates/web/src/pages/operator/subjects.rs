@@ -169,6 +169,7 @@ fn room_forms(caller: &Caller, room: &RoomDetails) -> Vec<OperatorForm> {
         });
     }
     forms.push(pace_form(room));
+    forms.push(share_form(room));
     forms.push(OperatorForm {
         action: "notices",
         title: "op-notice",
@@ -233,6 +234,22 @@ fn pace_form(room: &RoomDetails) -> OperatorForm {
             number("ttl", "op-ttl", pace.pass_ttl_ms / 1000),
             number("latency", "op-latency", pace.latency_goal_ms),
             number("errors", "op-errors", pace.error_goal_ppm),
+            reason(),
+        ],
+    }
+}
+
+fn share_form(room: &RoomDetails) -> OperatorForm {
+    let share = room.agent_share_permille;
+    let value = format!("{}.{}", share / 10, share % 10);
+    OperatorForm {
+        action: "agent-share",
+        title: "op-share",
+        hint: "op-share-hint",
+        go: "op-share-go",
+        dangerous: true,
+        fields: vec![
+            Field { name: "share", label: "op-share-percent", value, kind: FieldKind::Text },
             reason(),
         ],
     }

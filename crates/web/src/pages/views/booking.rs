@@ -76,6 +76,8 @@ pub struct Choose {
     pub rows: Vec<Choice>,
     /// The rest of a long list.
     pub next: Option<String>,
+    /// Whether leftover places are told of.
+    pub standby: bool,
     /// Clinics of the region's other districts, where this one has little left.
     pub elsewhere: Vec<Choice>,
     /// All clinics of the region.
@@ -170,6 +172,34 @@ pub struct Slots {
     pub key: String,
     /// Doses of the course.
     pub doses: u8,
+    /// Standing by for leftover places there; none while a booking is moved, or under older rules.
+    pub standby: Option<StandbyForm>,
+}
+
+/// The form to stand by at a clinic.
+#[derive(Debug)]
+pub struct StandbyForm {
+    /// The clinic's part in the campaign.
+    pub desk: u32,
+    /// The campaign.
+    pub campaign: u32,
+    /// The minutes that the reader said, if they stand by there.
+    pub minutes: Option<u32>,
+}
+
+/// Where the reader stands by.
+#[derive(Debug)]
+pub struct StandbyRow {
+    /// The clinic's part in the campaign.
+    pub desk: u32,
+    /// The clinic's name.
+    pub clinic: String,
+    /// The campaign's name.
+    pub campaign: String,
+    /// Minutes of way, in words.
+    pub minutes: String,
+    /// Until when, in words.
+    pub until: String,
 }
 
 /// A day to choose.
@@ -239,6 +269,8 @@ pub struct Hold {
     pub until: String,
     /// Without scripts: load again after so many seconds.
     pub refresh_s: u64,
+    /// Whether it is a leftover place that was offered.
+    pub offered: bool,
     /// The confirmation's idempotency key.
     pub key: String,
     /// The release's idempotency key.
@@ -306,6 +338,8 @@ pub struct Bookings {
     pub f: Frame,
     /// Newest first.
     pub rows: Vec<BookingRow>,
+    /// Where they stand by.
+    pub standbys: Vec<StandbyRow>,
 }
 
 /// A booking in the list.

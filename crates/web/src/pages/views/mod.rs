@@ -8,11 +8,13 @@ use askama::Template;
 use super::frame::Frame;
 
 mod booking;
+mod desk;
 mod open;
 mod operator;
 mod staff;
 
 pub use booking::*;
+pub use desk::*;
 pub use open::*;
 pub use operator::*;
 pub use staff::*;

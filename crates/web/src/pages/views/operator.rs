@@ -33,6 +33,10 @@ pub struct Overview {
     pub campaigns: Vec<Subject>,
     /// Messages to people.
     pub messages: Messages,
+    /// Whether the reader runs clinics' desks.
+    pub runs_desks: bool,
+    /// Whether the reader answers the telephone.
+    pub answers_phone: bool,
     /// Whether the reader sees who is of the staff.
     pub sees_staff: bool,
     /// Whether the reader sees the audit list.
