@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::import::{self, Import, ImportError, ImportOptions, Limits, Source};
+use jari_import::{self as import, Import, ImportError, ImportOptions, Limits, Source};
 
 static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let fast = Path::new("/dev/shm");

@@ -27,9 +27,6 @@ mod tokens;
 #[path = "../../crates/cli/src/config.rs"]
 #[allow(dead_code, reason = "only its reading is fuzzed")]
 mod config;
-#[path = "../../crates/cli/src/import/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "only its reading is fuzzed")]
-mod import;
 
 /// What is fuzzed: its name, and what an input goes through.
 struct Target {

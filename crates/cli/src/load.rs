@@ -3,28 +3,18 @@
 //! Everything is checked before the first command is written, and command ids are derived
 //! from the rows, so that a load that was interrupted is simply run again.
 
-use anyhow::{Context, bail, ensure};
-use jari_core::booking::{Campaign, ClinicConfig, SlotSpec};
-use jari_core::command::Text;
+use anyhow::{bail, ensure};
+use jari_core::booking::{ClinicConfig, SlotSpec};
 use jari_core::ids::{CampaignId, ClinicId, CommandId, DeskId, VaccineId};
 use jari_core::{Body, Command, Outcome, Time, limits};
+use jari_import::Offer;
 use jari_node::Engine;
 use jari_wire::keys::KeyRing;
 
 use crate::geography::{self, MadeUpClinic};
-use crate::import::{Import, ImportedClinic};
 
 /// Commands put through the engine at once.
 const COMMANDS_PER_TURN: usize = 1000;
-
-/// A clinic and its slots.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    /// What the public may know of the clinic.
-    pub clinic: ClinicConfig,
-    /// Its slots.
-    pub slots: Vec<SlotSpec>,
-}
 
 /// What was put in.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -35,60 +25,6 @@ pub struct Loaded {
     pub slots: u64,
     /// Places.
     pub places: u64,
-}
-
-/// The offers of an import for a campaign. Vaccines are found by name; a slot without one
-/// gets the campaign's first.
-pub fn from_import(import: &Import, campaign: &Campaign) -> anyhow::Result<Vec<Offer>> {
-    let mut offers = Vec::with_capacity(import.clinics.len());
-    for clinic in &import.clinics {
-        offers.push(Offer { clinic: clinic_config(clinic)?, slots: Vec::new() });
-    }
-    for slot in &import.slots {
-        let vaccine = match &slot.vaccine {
-            None => VaccineId(0),
-            Some(name) => vaccine_named(campaign, name)?,
-        };
-        let starts_at = u64::try_from(slot.starts_at_ms).context("a slot begins before 1970")?;
-        let spec = SlotSpec { starts_at: Time(starts_at), vaccine, capacity: slot.capacity };
-        offers[slot.clinic].slots.push(spec);
-    }
-    Ok(offers)
-}
-
-fn clinic_config(clinic: &ImportedClinic) -> anyhow::Result<ClinicConfig> {
-    for text in [&clinic.name, &clinic.address, &clinic.region, &clinic.district] {
-        ensure!(
-            text.len() <= limits::TEXT_BYTES_MAX,
-            "clinic {:?}: a text is longer than {} bytes",
-            clinic.source_id,
-            limits::TEXT_BYTES_MAX
-        );
-    }
-    // The directory lists every clinic somewhere; what a feed left out shows as a dash.
-    let or_dash = |text: &str| -> Text { if text.trim().is_empty() { "—".into() } else { text.into() } };
-    Ok(ClinicConfig {
-        name: or_dash(&clinic.name),
-        address: or_dash(&clinic.address),
-        region: or_dash(&clinic.region),
-        district: or_dash(&clinic.district),
-        postcode: or_dash(&clinic.postcode),
-        telephone: clinic.telephone.as_str().into(),
-        latitude_e6: clinic.latitude_e6.unwrap_or(0),
-        longitude_e6: clinic.longitude_e6.unwrap_or(0),
-    })
-}
-
-fn vaccine_named(campaign: &Campaign, name: &str) -> anyhow::Result<VaccineId> {
-    let vaccines = &campaign.config.vaccines;
-    let found = vaccines.iter().position(|vaccine| vaccine.name.eq_ignore_ascii_case(name));
-    let Some(found) = found else {
-        let known: Vec<&str> = vaccines.iter().map(|vaccine| &*vaccine.name).collect();
-        bail!(
-            "the feed has the vaccine {name:?}, but the campaign has only {known:?}: add it to the campaign"
-        );
-    };
-    Ok(VaccineId(found as u16))
 }
 
 /// Offers of made-up clinics: slots every half hour from 9 to 17 on each day.

@@ -10,7 +10,6 @@ mod country;
 mod desk;
 mod geography;
 mod home;
-mod import;
 mod join;
 mod load;
 mod messages;

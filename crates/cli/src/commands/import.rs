@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use jari_core::ids::CampaignId;
+use jari_import::{self as import, ImportError, ImportOptions, Source};
 use jari_node::{Clock, SystemClock};
 
 use crate::config::Journal;
 use crate::home::Home;
-use crate::import::{self, ImportError, ImportOptions, Source};
 use crate::load;
 
 /// Reads clinics and slots published as SMART Scheduling Links (a manifest, or a directory
@@ -70,7 +70,8 @@ impl ImportCommand {
         let found = engine.read(|state| state.data().campaigns.get(&campaign).cloned());
         let found =
             found.with_context(|| format!("there is no campaign {} in {}", campaign.0, dir.display()))?;
-        let offers = load::from_import(&read, &found)?;
+        let vaccines: Vec<&str> = found.config.vaccines.iter().map(|vaccine| &*vaccine.name).collect();
+        let offers = import::offers(&read, &vaccines)?;
         let loaded = load::put(&mut engine, &keys, campaign, &self.source, &offers, SystemClock.now())?;
         eprintln!("loaded {} clinics, {} slots, {} places", loaded.clinics, loaded.slots, loaded.places);
         Ok(ExitCode::SUCCESS)

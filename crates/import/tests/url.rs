@@ -1,16 +1,12 @@
 //! Feeds over HTTP, from a small server of our own on a free port of this machine.
 
-#[path = "../src/import/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses its part")]
-mod import;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use import::{Code, Import, ImportError, ImportOptions, Limits, Source};
+use jari_import::{self as import, Code, Import, ImportError, ImportOptions, Limits, Source};
 
 /// What the server says to a path.
 #[derive(Clone)]

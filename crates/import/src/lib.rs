@@ -3,8 +3,8 @@
 //! Two forms are read: **SMART Scheduling Links** (a bulk manifest that lists files of Location,
 //! Schedule and Slot, one JSON object a line; specification at
 //! <https://github.com/smart-on-fhir/smart-scheduling-links/blob/master/specification.md>) and
-//! **CSV** (one table, below). The source is a directory, a manifest or `.csv` file, or an `http(s)`
-//! URL of a manifest or `.csv` file.
+//! **CSV** (one table, below). The source is a directory, a manifest or `.csv` file, an `http(s)`
+//! URL of a manifest or `.csv` file, or a table in memory.
 //!
 //! It must never guess: a row that is wrong is reported with its file, line, a stable code and what
 //! to do, and nothing at all is imported unless every row is well or the caller says
@@ -12,7 +12,7 @@
 //! (the rules are in `open`), and never hold more than [`Limits`] allow.
 //!
 //! Start reading at [`read`]; then `smart` and `table`, which turn lines into rows; `gather`, which
-//! keeps what is well; `fields`, which judges single values.
+//! keeps what is well; `fields`, which judges single values; `offers`, what it comes to in a campaign.
 //!
 //! # What is taken from SMART Scheduling Links
 //!
@@ -80,6 +80,7 @@
 mod fields;
 mod gather;
 mod lines;
+mod offers;
 mod open;
 mod report;
 mod smart;
@@ -87,8 +88,9 @@ mod table;
 mod zones;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-#[allow(unused_imports, reason = "what a report holds; the tests name them, the command need not")]
+pub use offers::{Offer, Unfit, offers, vaccines};
 pub use report::{Code, ImportReport, Problem};
 
 use gather::Gather;
@@ -101,6 +103,13 @@ pub enum Source {
     Path(PathBuf),
     /// An `http` or `https` URL of a manifest or a `.csv` file.
     Url(String),
+    /// A CSV table that somebody sent.
+    Table {
+        /// Its name, as reports show it.
+        name: String,
+        /// All of it.
+        bytes: Arc<[u8]>,
+    },
 }
 
 impl Source {

@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{Code, Fault};
@@ -62,6 +63,8 @@ enum Place {
     Disk { root: PathBuf, entry: Option<String> },
     /// The URL of the entry.
     Web { url: String, agent: ureq::Agent },
+    /// A table in memory.
+    Memory { name: String, bytes: Arc<[u8]> },
 }
 
 pub(super) struct Opener {
@@ -74,6 +77,7 @@ impl Opener {
         let place = match source {
             Source::Path(path) => disk(path)?,
             Source::Url(url) => web(url, options)?,
+            Source::Table { name, bytes } => Place::Memory { name: name.clone(), bytes: Arc::clone(bytes) },
         };
         Ok(Opener { place, manifest_bytes_max: options.limits.manifest_bytes_max })
     }
@@ -83,6 +87,7 @@ impl Opener {
         let name = match &self.place {
             Place::Disk { entry, .. } => entry.as_deref().unwrap_or_default(),
             Place::Web { url, .. } => without_query(url),
+            Place::Memory { .. } => return true,
         };
         name.to_ascii_lowercase().ends_with(".csv")
     }
@@ -95,6 +100,10 @@ impl Opener {
                 return Err(unreadable(root.display(), "it is a directory"));
             }
             Place::Web { url, agent } => get(agent, url).map_err(OpenError::Import),
+            Place::Memory { name, bytes } => {
+                let reader = Box::new(io::Cursor::new(Arc::clone(bytes)));
+                Ok(Input { name: name.clone(), reader, remote: false })
+            }
         };
         opened.map_err(|error| match error {
             OpenError::Import(error) => error,
@@ -143,6 +152,7 @@ impl Opener {
                 let target = resolve(url, link).map_err(OpenError::Forbidden)?;
                 get(agent, &target).map_err(OpenError::Import)
             }
+            Place::Memory { .. } => Err(OpenError::Forbidden(forbidden(link, "a table names no files"))),
         }
     }
 }

@@ -1,13 +1,9 @@
 //! Feeds and tables on disk: what is read from good ones, and each defect with its file and line.
 
-#[path = "../src/import/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses its part")]
-mod import;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use import::{Code, Import, ImportError, ImportOptions, ImportReport, Limits, Source};
+use jari_import::{self as import, Code, Import, ImportError, ImportOptions, ImportReport, Limits, Source};
 
 fn fixture(name: &str) -> Source {
     Source::Path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name))
