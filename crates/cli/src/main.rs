@@ -14,6 +14,7 @@ mod join;
 mod load;
 mod messages;
 mod metrics;
+mod rehearse;
 mod service;
 mod stream;
 mod table;

@@ -29,6 +29,7 @@ use crate::config::{Config, JournalKind};
 use crate::desk::Desk;
 use crate::home::Home;
 use crate::messages;
+use crate::rehearse::rehearse;
 
 /// A service that stops waits so long for what is new in a shared vault.
 const VAULT_WAIT: Duration = Duration::from_secs(1);
@@ -203,6 +204,7 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         partners: config.partners.iter().map(partner).collect::<anyhow::Result<_>>()?,
         utc_offset_min: (zone.to_offset(jiff::Timestamp::now()).seconds() / 60) as i16,
         metrics: Some(metrics),
+        rehearse: Some(rehearse()),
         messenger,
         require_totp: config.staff.require_totp,
         messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },

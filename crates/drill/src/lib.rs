@@ -19,8 +19,8 @@ pub mod report;
 pub mod scenario;
 pub mod simulate;
 
-pub use scenario::{Scenario, describe};
-pub use simulate::{Progress, SimulateOptions, simulate};
+pub use scenario::{Rehearsal, Scenario, describe};
+pub use simulate::{Progress, SimulateOptions, rehearse, simulate};
 
 /// The drills that can be simulated.
 pub const NAMES: &[&str] = &[scenario::JULY.name, scenario::AUGUST.name];

@@ -12,8 +12,10 @@ use jari_core::{Time, time::Date};
 use crate::history::{self, Evening};
 
 mod evenings;
+mod rehearsal;
 
 pub use evenings::{AUGUST, JULY};
+pub use rehearsal::Rehearsal;
 
 /// The drill's room.
 pub const ROOM: RoomId = RoomId(1);

@@ -92,6 +92,7 @@ use std::sync::Arc;
 
 pub use offers::{Offer, Unfit, offers, vaccines};
 pub use report::{Code, ImportReport, Problem};
+pub use table::COLUMNS;
 
 use gather::Gather;
 use open::Opener;

@@ -11,8 +11,8 @@ use super::open::Opener;
 use super::report::{Code, Fault};
 use super::{ImportError, ImportedClinic};
 
-/// Names of the columns, and whether each is needed.
-const COLUMNS: [(&str, bool); 15] = [
+/// Names of the columns of a table, and whether each is needed.
+pub const COLUMNS: [(&str, bool); 15] = [
     ("clinic_id", true),
     ("clinic_name", true),
     ("address", true),

@@ -32,6 +32,8 @@ use crate::{api, pages};
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// A request is answered within this time, or its sender is told to come back.
 const REQUEST_TIME: Duration = Duration::from_secs(15);
+/// A table that an operator sends, and a rehearsal, may take longer.
+const LONG_TIME: Duration = Duration::from_secs(300);
 const ROOMS: &str = "/api/v1/rooms/";
 const NOW: &str = "/now";
 /// How the paths of writes end that finish something.
@@ -105,11 +107,13 @@ impl Front {
         let uri = request.uri().clone();
         let mut response = match Rush::of(request.method(), request.uri().path()) {
             Some(rush) => {
-                let answered = guarded(Box::pin(rush.answer(&self.site, caller.peer, request))).await;
+                let answer = Box::pin(rush.answer(&self.site, caller.peer, request));
+                let answered = guarded(answer, REQUEST_TIME).await;
                 answered.unwrap_or_else(|problem| problem.whole()).map(|bytes| Either::Left(Full::new(bytes)))
             }
             None => {
-                let answered = guarded(Box::pin(self.routed(caller.peer, request.map(Body::new)))).await;
+                let answer = Box::pin(self.routed(caller.peer, request.map(Body::new)));
+                let answered = guarded(answer, time_of(uri.path())).await;
                 answered.unwrap_or_else(IntoResponse::into_response).map(Either::Right)
             }
         };
@@ -165,8 +169,8 @@ impl Front {
 
 /// A panic or a request that takes too long ends that request only. Give it a box: an answer's
 /// future is some kilobytes, and would be copied at every step on its way here.
-async fn guarded<T>(answer: impl Future<Output = T>) -> Result<T, Problem> {
-    match tokio::time::timeout(REQUEST_TIME, catch_panic(answer)).await {
+async fn guarded<T>(answer: impl Future<Output = T>, within: Duration) -> Result<T, Problem> {
+    match tokio::time::timeout(within, catch_panic(answer)).await {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => {
             tracing::error!("a request panicked");
@@ -199,6 +203,12 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
 /// the sign-ins per network and the passwords checked at once.
 fn is_operators(path: &str) -> bool {
     path.starts_with("/api/v1/operator/") || path.starts_with("/operator/")
+}
+
+/// How long a request may take.
+fn time_of(path: &str) -> Duration {
+    let is_long = path.starts_with("/operator/openings/") || path.ends_with("/rehearse");
+    if is_long { LONG_TIME } else { REQUEST_TIME }
 }
 
 /// What a write does for its sender; `None` for a read.

@@ -35,6 +35,7 @@ pub mod server;
 pub mod shed;
 pub mod site;
 pub mod staff;
+mod table;
 pub mod tasks;
 mod traffic;
 pub mod vault;

@@ -12,6 +12,7 @@ use jari_wire::KeyRing;
 use tokio::sync::Semaphore;
 
 use crate::actions::earliest::Orders;
+use crate::actions::operator::rehearsal::Rehearse;
 use crate::actions::partner::PartnerCredential;
 use crate::actions::places::Counts;
 use crate::actions::staff::{Budgets, WrongCodes};
@@ -69,6 +70,8 @@ pub struct SiteOptions {
     pub shed: ShedOptions,
     /// Where the minutes of the console's plots are kept over a restart; in memory only without.
     pub series_file: Option<PathBuf>,
+    /// How an opening is rehearsed; it cannot be without.
+    pub rehearse: Option<Rehearse>,
     /// How `/metrics` is rendered; it is not there without.
     pub metrics: Option<RenderMetrics>,
 }
@@ -94,6 +97,7 @@ impl Default for SiteOptions {
             require_totp: false,
             shed: ShedOptions::default(),
             series_file: None,
+            rehearse: None,
             metrics: None,
         }
     }
@@ -162,6 +166,10 @@ pub struct Site {
     pub(crate) counting: Mutex<()>,
     /// Clinics by region, those with the earliest free place first.
     pub(crate) orders: Orders,
+    /// Tables that are read at once: each takes some hundred megabytes.
+    pub(crate) imports: Semaphore,
+    /// Rehearsals that run at once: each takes a core.
+    pub(crate) rehearsals: Semaphore,
     /// Passwords that are checked at once: each takes 19 MB and a core.
     pub(crate) password_checks: Semaphore,
     /// Sign-ins that are not in the audit list yet.
@@ -198,6 +206,8 @@ impl Site {
             counts: ArcSwap::from_pointee(Counts::default()),
             counting: Mutex::new(()),
             orders: Orders::default(),
+            imports: Semaphore::new(1),
+            rehearsals: Semaphore::new(1),
             password_checks: Semaphore::new(2),
             sign_ins: SignIns::default(),
             wrong_codes: WrongCodes::default(),

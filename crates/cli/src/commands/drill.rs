@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use jari_drill::SimulateOptions;
 use jari_drill::fuzz::{self, FuzzOptions};
 use jari_drill::live::{self, LiveOptions, Step};
 use jari_drill::report::Report;
+use jari_drill::{Rehearsal, SimulateOptions};
 
 /// What can be asked of the drills.
 #[derive(Subcommand)]
@@ -20,6 +20,8 @@ pub enum DrillCommand {
     List,
     /// Run a drill, print its verdicts, write the report
     Run(Run),
+    /// Simulate an opening that is still to come, with your own places and pace
+    Rehearse(Rehearse),
     /// Kill the service again and again under load, and look for what was lost
     Crash(super::crash::Crash),
     /// Do faults to nodes, servers and the network between them, under load, and look for what was lost
@@ -68,6 +70,72 @@ pub struct Run {
     report: Option<PathBuf>,
 }
 
+/// Simulates an opening that is still to come: your places, your pace, a crowd that behaves as that of
+/// July 2021 did, a crash and a flood. Touches nothing. With more than 60,000 people a part of them is
+/// played, with everything that carries made smaller alike.
+///
+/// Writes `report.json` and `report.html`. Exit status 0 only when all verdicts hold. It runs at the
+/// lowest priority.
+#[derive(Args)]
+pub struct Rehearse {
+    /// People who come
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    people: u32,
+    /// Places to be given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    places: u32,
+    /// Entries a minute at the most
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    entries_per_minute: u32,
+    /// People inside at once at the most
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    inside_max: u32,
+    /// Seconds that a turn lasts
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(30..=86_400))]
+    turn_s: u32,
+    /// Each person has one number
+    #[arg(long)]
+    identity_bound: bool,
+    /// The opening, in minutes after midnight [default: 20:00]
+    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(0..1_440))]
+    opens_minute: u32,
+    /// Decides everything that chance decides
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the report goes; `-` prints its page, and nothing else
+    #[arg(long, default_value = "drills/rehearsal")]
+    report: PathBuf,
+}
+
+impl Rehearse {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        // Whatever else this machine does comes first. Without leave it is done all the same.
+        let _ = rustix::process::nice(19);
+        let rehearsal = Rehearsal {
+            people: self.people,
+            places: self.places,
+            entries_per_minute: self.entries_per_minute,
+            inside_max: self.inside_max,
+            turn_ms: self.turn_s * 1_000,
+            identity_bound: self.identity_bound,
+            opening_s: self.opens_minute * 60,
+        };
+        let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+        let options = SimulateOptions {
+            scale: rehearsal.scale(),
+            seed: self.seed,
+            progress: &|_| {},
+            command: format!("jari {command}"),
+        };
+        let report = jari_drill::rehearse(&rehearsal, &options)?;
+        if self.report.as_os_str() == "-" {
+            std::io::stdout().lock().write_all(report.html()?.as_bytes())?;
+            return Ok(if report.all_pass() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        hand_in(&report, &self.report)
+    }
+}
+
 /// Simulates clusters in one process, each decided by its seed alone: nodes, clients, crashes,
 /// torn writes, full disks, wrong clocks, lost and repeated messages. An auditor with a model of
 /// its own judges every answer and the state at the end.
@@ -93,6 +161,7 @@ impl DrillCommand {
         match self {
             DrillCommand::List => list(),
             DrillCommand::Run(run) => run.run(),
+            DrillCommand::Rehearse(rehearse) => rehearse.run(),
             DrillCommand::Crash(crash) => crash.run(),
             DrillCommand::Cluster(cluster) => cluster.run(),
             DrillCommand::Fuzz(fuzz) => fuzz.run(),

@@ -35,7 +35,7 @@ const NODE: NodeModel = NodeModel {
     replays_per_s: 1_000_000,
 };
 
-const SERVICE: Service = Service { steps_per_s: 2_400, step_ms: 60, patience_ms: 10_000 };
+pub(super) const SERVICE: Service = Service { steps_per_s: 2_400, step_ms: 60, patience_ms: 10_000 };
 
 const PACE: Pace = Pace {
     entries_per_minute_max: 33_000,

@@ -37,7 +37,7 @@ use sha2::{Digest, Sha256};
 
 use crate::auditor::{Auditor, Terms};
 use crate::report::{Mark, Report};
-use crate::scenario::{CAMPAIGN, Crash, ROOM, Scenario, describe};
+use crate::scenario::{CAMPAIGN, Crash, ROOM, Rehearsal, Scenario, describe};
 use crowd::{Crowd, NONE, Trick, ticks};
 use host::Host;
 use meter::{Meter, SECOND_TICKS};
@@ -118,6 +118,23 @@ pub fn simulate_planted(
     planted: Planted,
 ) -> anyhow::Result<Report> {
     let scenario = describe(name).with_context(|| format!("there is no simulated drill called {name}"))?;
+    play(scenario, options, planted)
+}
+
+/// Simulates an opening that is still to come.
+///
+/// # Errors
+///
+/// As [`simulate`].
+pub fn rehearse(rehearsal: &Rehearsal, options: &SimulateOptions<'_>) -> anyhow::Result<Report> {
+    play(rehearsal.scenario(), options, Planted::Nothing)
+}
+
+fn play(
+    scenario: &'static Scenario,
+    options: &SimulateOptions<'_>,
+    planted: Planted,
+) -> anyhow::Result<Report> {
     anyhow::ensure!(options.scale > 0.0 && options.scale <= 1.0, "the scale lies above 0 and is at most 1");
     let started = jiff::Zoned::now();
     let mut simulation = Simulation::new(scenario, options, planted)?;

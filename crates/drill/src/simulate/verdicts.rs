@@ -50,7 +50,10 @@ pub(super) fn report(
         verdicts,
         series: plots::series(run),
         marks: run.marks.clone(),
-        history: history::rows(evening, &plots::ours(run, &summary)),
+        history: match history::evening(evening.drill) {
+            Some(evening) => history::rows(evening, &plots::ours(run, &summary)),
+            None => Vec::new(),
+        },
         fairness: Some(plots::fairness(run, &summary)),
     })
 }
@@ -258,9 +261,8 @@ fn cheap(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
 fn carried(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
     let overload = &summary.overload;
     let share = overload.mean / f64::from(overload.best.max(1));
-    let historic = scaled(run.scenario.evening.booked.0 as u32, run.scale);
     let ends = &summary.ends;
-    vec![
+    let mut verdicts = vec![
         verdict(
             Promise::P5,
             "Carried at ten times the load a node can carry (model)",
@@ -275,13 +277,6 @@ fn carried(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
         ),
         verdict(
             Promise::P5,
-            "Booked by the hour that history gives a figure for",
-            &format!("at least {}, as then", grouped(i64::from(historic))),
-            grouped(i64::from(summary.booked_by_then)),
-            summary.booked_by_then >= historic,
-        ),
-        verdict(
-            Promise::P5,
             "Everyone's evening ends with a clear answer",
             "0 people without",
             format!(
@@ -293,7 +288,18 @@ fn carried(run: &Simulation, summary: &Summary) -> Vec<Verdict> {
             ),
             ends.open == 0 && ends.booked > 0,
         ),
-    ]
+    ];
+    if let Some(evening) = history::evening(run.scenario.name) {
+        let historic = scaled(evening.booked.0 as u32, run.scale);
+        verdicts.push(verdict(
+            Promise::P5,
+            "Booked by the hour that history gives a figure for",
+            &format!("at least {}, as then", grouped(i64::from(historic))),
+            grouped(i64::from(summary.booked_by_then)),
+            summary.booked_by_then >= historic,
+        ));
+    }
+    verdicts
 }
 
 fn told(run: &Simulation, summary: &Summary) -> Vec<Verdict> {

@@ -36,6 +36,22 @@ pub enum BookingStatus {
     Missed,
 }
 
+impl BookingStatus {
+    /// Its name in the API and in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            BookingStatus::Held => "held",
+            BookingStatus::Offered => "offered",
+            BookingStatus::Booked => "booked",
+            BookingStatus::Used => "used",
+            BookingStatus::Cancelled => "cancelled",
+            BookingStatus::Lapsed => "lapsed",
+            BookingStatus::Missed => "missed",
+        }
+    }
+}
+
 /// A held place.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct Held {

@@ -24,7 +24,10 @@ pub mod calls;
 pub mod campaigns;
 pub mod desk;
 pub mod directory;
+pub mod exports;
 pub mod messages;
+pub mod opening;
+pub mod rehearsal;
 pub mod rules;
 
 /// A room to be made.

@@ -19,8 +19,9 @@ use crate::site::Site;
 
 mod views;
 
+pub(crate) use views::event_kind;
 pub use views::{DrawView, Entered, EventView, PaceView, Place, Reach, RoomDetails, RoomState};
-use views::{details, draw_view, event_kind};
+use views::{details, draw_view};
 
 /// Slips count for so long after their instant.
 const SLIP_MS: u64 = 120_000;

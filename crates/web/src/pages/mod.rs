@@ -11,6 +11,8 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 use axum::middleware;
 use axum::routing::{get, post};
 
@@ -39,6 +41,7 @@ pub mod words;
 
 /// All pages.
 pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
+    let upload = || DefaultBodyLimit::max(operator::FORM_BYTES_MAX);
     let pages = Router::new()
         .route("/", get(home::get_home))
         .route("/rooms/{room}", get(room::get_room))
@@ -84,6 +87,12 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/operator/rooms/{room}/{deed}", post(operator::do_room))
         .route("/operator/campaigns/{campaign}", get(operator::get_campaign))
         .route("/operator/campaigns/{campaign}/{deed}", post(operator::do_campaign))
+        .route("/operator/campaigns/{campaign}/rehearse", post(operator::rehearse))
+        .route("/operator/campaigns/{campaign}/export/{table}", get(operator::get_export))
+        .route("/operator/openings", get(operator::get_openings))
+        .route("/operator/openings/example.csv", get(operator::get_example))
+        .route("/operator/openings/look", post(operator::look_at_table.layer(upload())))
+        .route("/operator/openings/create", post(operator::create_opening.layer(upload())))
         .fallback(failure::not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(site), failure::as_page));
     Router::new().route("/assets/{file}", get(assets::get_asset)).merge(pages)

@@ -16,6 +16,8 @@ use jari_core::Body;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::table::push_row;
+
 /// Bytes of a text in an entry at the most; what is longer is cut.
 const TEXT_BYTES_MAX: usize = 400;
 /// Accounts whose failed sign-ins are counted apart in one minute.
@@ -151,32 +153,17 @@ impl SignIns {
     }
 }
 
-/// The list as a table of comma-separated values (RFC 4180), which no spreadsheet takes for formulas.
+/// The list as a table.
 #[must_use]
 pub fn csv(entries: &[Entry], when: impl Fn(u64) -> String) -> String {
-    let mut text = String::from("at,at_ms,who,what,on,reason,refused,count\r\n");
+    let mut text = String::new();
+    push_row(&mut text, &["at", "at_ms", "who", "what", "on", "reason", "refused", "count"]);
     for entry in entries {
-        let count = entry.count.to_string();
-        let fields = [
-            &when(entry.at_ms),
-            &entry.at_ms.to_string(),
-            &entry.who,
-            &entry.what,
-            &entry.on,
-            &entry.reason,
-            &entry.refused,
-            &count,
-        ];
-        text.push_str(&fields.map(|field| cell(field)).join(","));
-        text.push_str("\r\n");
+        let (at, at_ms, count) = (when(entry.at_ms), entry.at_ms.to_string(), entry.count.to_string());
+        let Entry { who, what, on, reason, refused, .. } = entry;
+        push_row(&mut text, &[&at, &at_ms, who, what, on, reason, refused, &count]);
     }
     text
-}
-
-fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]

@@ -96,11 +96,13 @@ pub enum Deed {
     ManageStaff,
     /// See and take away the audit list.
     SeeAudit,
+    /// Take a campaign's bookings, places and events away; nobody is named in them.
+    Export,
 }
 
 impl Deed {
     /// All of them.
-    pub const ALL: [Deed; 14] = [
+    pub const ALL: [Deed; 15] = [
         Deed::OwnAccount,
         Deed::Look,
         Deed::LookAtBooking,
@@ -115,6 +117,7 @@ impl Deed {
         Deed::SeeStaff,
         Deed::ManageStaff,
         Deed::SeeAudit,
+        Deed::Export,
     ];
 }
 
@@ -142,7 +145,7 @@ pub fn may(role: Role, deed: Deed) -> Leave {
         (Role::Agent, Look | LookAtBooking | Telephone) => Yes,
         (Role::Agent, _) => No,
         (Role::Viewer | Role::Auditor, Look | LookAtBooking | SeeStaff) => Yes,
-        (Role::Auditor, SeeAudit) => Yes,
+        (Role::Auditor, SeeAudit | Export) => Yes,
         (Role::Viewer | Role::Auditor, _) => No,
     }
 }
@@ -215,6 +218,12 @@ pub const DEEDS: &[(&str, &str, Deed)] = &[
     ("POST", "/operator/rooms/{room}/{deed}", Deed::Operate),
     ("GET", "/operator/campaigns/{campaign}", Deed::Look),
     ("POST", "/operator/campaigns/{campaign}/{deed}", Deed::Operate),
+    ("POST", "/operator/campaigns/{campaign}/rehearse", Deed::Operate),
+    ("GET", "/operator/campaigns/{campaign}/export/{table}", Deed::Export),
+    ("GET", "/operator/openings", Deed::Arrange),
+    ("GET", "/operator/openings/example.csv", Deed::Arrange),
+    ("POST", "/operator/openings/look", Deed::Arrange),
+    ("POST", "/operator/openings/create", Deed::Operate),
     ("GET", "/operator/desk", Deed::RunDesk),
     ("GET", "/operator/desk/{desk}", Deed::RunDesk),
     ("GET", "/operator/desk/{desk}/print", Deed::RunDesk),
@@ -251,9 +260,9 @@ mod tests {
         };
         let row = |role| Deed::ALL.map(|deed| sign(may(role, deed))).iter().collect::<String>();
         // Own account, look, look at booking, check in, places, desk, contact, telephone, operate,
-        // arrange, upgrade, see staff, manage staff, see audit.
+        // arrange, upgrade, see staff, manage staff, see audit, export.
         let expected =
-            ["yyyyyyyyyyyyyy", "y-ccccc-------", "yyy----y------", "yyy--------y--", "yyy--------y-y"];
+            ["yyyyyyyyyyyyyyy", "y-ccccc--------", "yyy----y-------", "yyy--------y---", "yyy--------y-yy"];
         assert_eq!(Role::ALL.map(row), expected);
     }
 

@@ -11,6 +11,7 @@ mod eligibility;
 mod harness;
 mod identity;
 mod messages;
+mod opening;
 mod operator;
 mod pages_booking;
 mod pages_browser;

@@ -8,6 +8,10 @@ use jari_web::pages::respond::encode_query;
 
 use crate::harness::{Actor, Reply, TestSite};
 
+/// How a form without files is sent.
+const FORM: &str = "application/x-www-form-urlencoded";
+/// What stands between the parts of a form with one.
+const BOUNDARY: &str = "----of-a-browser";
 /// The name by which a browser reaches the site.
 pub const HOST: &str = "jari.example.org";
 
@@ -32,7 +36,7 @@ impl<'a> Browser<'a> {
 
     /// Opens an address and follows where it leads.
     pub async fn open(&mut self, path: &str) -> &mut Self {
-        self.send("GET", path, String::new()).await;
+        self.send("GET", path, String::new(), FORM).await;
         self
     }
 
@@ -47,6 +51,28 @@ impl<'a> Browser<'a> {
     /// Sends the first form whose address contains `part`, with its hidden fields, its
     /// first button's value and `fields`.
     pub async fn submit(&mut self, part: &str, fields: &[(&str, &str)]) -> &mut Self {
+        let (action, sent) = self.filled(part, fields);
+        self.post(&action, &sent).await
+    }
+
+    /// The same of a form with a file in it.
+    pub async fn upload(&mut self, part: &str, fields: &[(&str, &str)], file: (&str, &str)) -> &mut Self {
+        let (action, sent) = self.filled(part, fields);
+        let field = |(name, value): (&String, &String)| {
+            format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let fields: String = sent.iter().map(field).collect();
+        let (name, content) = file;
+        let body = format!(
+            "{fields}--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"table\"; filename=\"{name}\"\r\n\
+             content-type: text/csv\r\n\r\n{content}\r\n--{BOUNDARY}--\r\n"
+        );
+        self.send("POST", &action, body, &format!("multipart/form-data; boundary={BOUNDARY}")).await;
+        self
+    }
+
+    /// Where the first form whose address contains `part` goes, and what it sends.
+    fn filled(&self, part: &str, fields: &[(&str, &str)]) -> (String, BTreeMap<String, String>) {
         let forms = self.html.split("<form ").skip(1).map(|rest| rest.split("</form>").next().unwrap());
         let form = forms.into_iter().find(|form| value(form, "action").contains(part));
         let form =
@@ -58,14 +84,14 @@ impl<'a> Browser<'a> {
         let button = attributes(&form, "<button ").next().filter(|tag| tag.contains("name="));
         sent.extend(button.map(|tag| (value(tag, "name"), value(tag, "value"))));
         sent.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        self.post(&value(&form, "action"), &sent).await
+        (value(&form, "action"), sent)
     }
 
     /// Posts fields, whatever form they are from.
     pub async fn post(&mut self, path: &str, fields: &BTreeMap<String, String>) -> &mut Self {
         let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encode_query(value)));
         let body = pairs.collect::<Vec<String>>().join("&");
-        self.send("POST", path, body).await;
+        self.send("POST", path, body, FORM).await;
         self
     }
 
@@ -106,6 +132,16 @@ impl<'a> Browser<'a> {
         self.actor().get(path).await
     }
 
+    /// Posts fields with the token of the form shown, whatever comes back.
+    pub async fn send_form(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let csrf = [("csrf", self.hidden("csrf"))];
+        let csrf = csrf.iter().map(|(name, value)| (*name, value.as_str()));
+        let pairs = csrf.chain(fields.iter().copied());
+        let body: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}={}", encode_query(value))).collect();
+        self.actor().saying("content-type", FORM).send("POST", path, Bytes::from(body.join("&"))).await
+    }
+
     /// The same with another name of the site.
     pub async fn fetch_from(&self, host: &str, path: &str) -> Reply {
         self.actor().saying("host", host).get(path).await
@@ -118,11 +154,11 @@ impl<'a> Browser<'a> {
         actor.saying("cookie", cookies.join("; "))
     }
 
-    async fn send(&mut self, method: &str, path: &str, body: String) {
+    async fn send(&mut self, method: &str, path: &str, body: String, kind: &str) {
         let (mut method, mut path, mut body) = (method.to_owned(), path.to_owned(), body);
         for _ in 0..6 {
             let path_sent = path.split('#').next().unwrap().to_owned();
-            let actor = self.actor().saying("content-type", "application/x-www-form-urlencoded");
+            let actor = self.actor().saying("content-type", kind);
             let reply = actor.send(&method, &path_sent, Bytes::from(body)).await;
             for line in reply.headers.get_all("set-cookie") {
                 let line = line.to_str().unwrap();

@@ -261,7 +261,7 @@ impl NewSlot {
 }
 
 /// Submits one command a row, some at once, and gives their outcomes in order.
-async fn bulk(
+pub(super) async fn bulk(
     site: &Site,
     staff: &StaffSession,
     key: &IdempotencyKey,

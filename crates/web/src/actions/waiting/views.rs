@@ -249,7 +249,7 @@ pub(super) fn draw_view(room: &Room) -> Option<DrawView> {
     })
 }
 
-pub(super) fn event_kind(kind: EventKind) -> &'static str {
+pub(crate) fn event_kind(kind: EventKind) -> &'static str {
     match kind {
         EventKind::RoomCreated => "room_created",
         EventKind::RoomScheduled => "room_scheduled",

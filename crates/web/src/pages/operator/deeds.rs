@@ -3,11 +3,14 @@
 use axum::extract::{Form, Path};
 use axum::response::Response;
 use http::StatusCode;
+use jari_core::Time;
 use jari_core::ids::{CampaignId, RoomId};
 use jari_wire::token::StaffSession;
 use serde::Deserialize;
 
 use super::subjects;
+use crate::actions::campaigns::WindowView;
+use crate::actions::operator::campaigns::Windows;
 use crate::actions::operator::{self, campaigns as deeds};
 use crate::actions::waiting::PaceView;
 use crate::actions::{campaigns, waiting};
@@ -25,6 +28,7 @@ pub struct DeedForm {
     sure: String,
     reason: String,
     opens_at: String,
+    closes_at: String,
     notices: String,
     entries: String,
     passes: String,
@@ -46,6 +50,7 @@ impl DeedForm {
         let all = [
             ("reason", &self.reason),
             ("opens_at", &self.opens_at),
+            ("closes_at", &self.closes_at),
             ("quota", &self.quota),
             ("beacon", &self.beacon),
             ("share", &self.share),
@@ -119,8 +124,7 @@ async fn room_deed(
         "open" => operator::open_room(site, staff, room, reason, None).await,
         "draw" => operator::draw_room(site, staff, room, form.beacon.trim(), None).await,
         "schedule" => {
-            let opens_at = caller.words.parse_input_time(&form.opens_at);
-            let opens_at = opens_at.ok_or_else(|| Problem::unfit("A time is written YYYY-MM-DDTHH:MM."))?;
+            let opens_at = instant(caller, &form.opens_at)?;
             operator::schedule_room(site, staff, room, opens_at, reason, None).await
         }
         "pace" => {
@@ -174,6 +178,10 @@ pub async fn do_campaign(
             Ok(quota) => deeds::set_quota(site, &staff, campaign, None, quota, reason, None).await,
             Err(problem) => Err(problem),
         },
+        "windows" => match window(&caller, &form) {
+            Ok(windows) => deeds::set_windows(site, &staff, campaign, &windows, reason, None).await,
+            Err(problem) => Err(problem),
+        },
         _ => return Err(Problem::not_found().into()),
     };
     match done {
@@ -183,6 +191,23 @@ pub async fn do_campaign(
             caller.page(&page, problem.status)
         }
     }
+}
+
+/// A time as its field writes it.
+fn instant(caller: &Caller, text: &str) -> Result<Time, Problem> {
+    let unfit = || Problem::unfit("A time is written YYYY-MM-DDTHH:MM.");
+    caller.words.parse_input_time(text).ok_or_else(unfit)
+}
+
+/// One stretch of time for everybody.
+fn window(caller: &Caller, form: &DeedForm) -> Result<Windows, Problem> {
+    let window = WindowView {
+        opens_at_ms: instant(caller, &form.opens_at)?.0,
+        closes_at_ms: instant(caller, &form.closes_at)?.0,
+        digits: (0..10).collect(),
+        share_ppm: 1_000_000,
+    };
+    Ok(Windows::Each(vec![window]))
 }
 
 /// What is asked before a dangerous deed.
@@ -199,6 +224,7 @@ fn question(deed: &str, form: &DeedForm) -> Option<Question> {
         "pause" => question("op-pause", "op-pause-hint", "op-pause-go"),
         "close" => question("op-close", "op-close-hint", "op-close-go"),
         "schedule" => question("op-schedule", "op-schedule-hint", "op-schedule-go"),
+        "windows" => question("op-windows", "op-windows-hint", "op-windows-go"),
         "open" => question("op-open", "op-open-hint", "op-open-go"),
         "draw" => question("op-draw", "op-draw-hint", "op-draw-go"),
         "agent-share" => question("op-share", "op-share-hint", "op-share-go"),
@@ -218,6 +244,7 @@ fn confirm(
     let label = |key: &str| match key {
         "reason" => "op-reason",
         "opens_at" => "op-opens",
+        "closes_at" => "opening-closes",
         "quota" => "op-quota",
         "share" => "op-share-percent",
         _ => "op-beacon",

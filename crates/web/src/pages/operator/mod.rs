@@ -4,7 +4,7 @@
 //! changes a rule carries a public reason. Start reading at [`get_overview`], then
 //! `plots` (whether all is well), `subjects` (what is shown) and `deeds` (what is done). Accounts are in
 //! `account` (one's own) and `staff` (all of them), who did what in `audit`, the clinic's desk in `desk` and the telephone agent's in
-//! `phone`.
+//! `phone`. An opening is made from a table in `opening`, simulated in `rehearsal`, and taken away in `exports`.
 
 use axum::extract::Form;
 use axum::response::Response;
@@ -23,9 +23,12 @@ mod account;
 mod audit;
 mod deeds;
 mod desk;
+mod exports;
 mod messages;
+mod opening;
 mod phone;
 mod plots;
+mod rehearsal;
 mod runbook;
 mod staff;
 mod subjects;
@@ -34,7 +37,10 @@ pub use account::{do_account, get_account};
 pub use audit::{get_audit, get_audit_csv};
 pub use deeds::{do_campaign, do_room};
 pub use desk::{do_desk, do_print, get_desk, get_desks, get_print};
+pub use exports::get_export;
+pub use opening::{FORM_BYTES_MAX, create_opening, get_example, get_openings, look_at_table};
 pub use phone::{do_phone, get_phone, get_phone_book};
+pub use rehearsal::rehearse;
 pub use runbook::get_runbook;
 pub use staff::{add_staff, do_staff, get_staff};
 pub use subjects::{get_campaign, get_room};
@@ -76,6 +82,7 @@ pub async fn get_overview(caller: Caller) -> Result<Response, Failed> {
         rooms: rooms.iter().map(|room| subjects::room(&caller, room)).collect(),
         campaigns: campaigns.iter().map(|campaign| subjects::campaign(&caller, campaign)).collect(),
         messages: messages::shown(&caller.site, &member.session),
+        makes_openings: member.may(Deed::Arrange) && member.may(Deed::Operate),
         runs_desks: member.may(Deed::RunDesk),
         answers_phone: member.may(Deed::Telephone),
         sees_staff: member.may(Deed::SeeStaff),

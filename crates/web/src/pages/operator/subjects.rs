@@ -9,10 +9,11 @@ use serde::Deserialize;
 
 use super::plots::{self, Scope};
 use crate::actions::campaigns::{self, CampaignState, CampaignView};
+use crate::actions::operator::exports::Export;
 use crate::actions::waiting::{self, RoomDetails, RoomState};
 use crate::pages::caller::{Caller, Failed};
 use crate::pages::home::standing;
-use crate::pages::views::{Field, FieldKind, Figure, OperatorForm, Standing, Subject, SubjectPage};
+use crate::pages::views::{Field, FieldKind, Figure, OperatorForm, Standing, Subject, SubjectPage, Way};
 use crate::pages::words::grouped;
 use crate::problem::Problem;
 use crate::staff::Deed;
@@ -112,6 +113,11 @@ pub(super) fn room_page(
         done,
         problem,
         forms: if caller.may(Deed::Operate) { room_forms(caller, &details) } else { Vec::new() },
+        ways: details
+            .campaign
+            .map(|id| way(format!("/operator/campaigns/{id}"), "op-to-campaign"))
+            .into_iter()
+            .collect(),
     })
 }
 
@@ -290,6 +296,8 @@ pub(super) fn campaign_page(
             dangerous: true,
             fields: vec![number("quota", "op-quota", view.quota), reason()],
         });
+        forms.extend(window_form(caller, &view));
+        forms.extend(rehearsal_form(caller, &view));
         forms.push(close_form());
     }
     Ok(SubjectPage {
@@ -299,9 +307,64 @@ pub(super) fn campaign_page(
         room: campaign(caller, &view),
         here,
         public: format!("/book/{id}"),
+        ways: ways(caller, &view),
         reason: view.paused_because,
         done,
         problem,
         forms,
+    })
+}
+
+fn way(href: String, label: &'static str) -> Way {
+    Way { href, label }
+}
+
+/// The room in front of a campaign, and its tables for those who may take them.
+fn ways(caller: &Caller, view: &CampaignView) -> Vec<Way> {
+    let room = view.room.map(|room| way(format!("/operator/rooms/{room}"), "op-to-room"));
+    let exports = Export::ALL.map(|export| {
+        let label = match export {
+            Export::Bookings => "op-export-bookings",
+            Export::Places => "op-export-places",
+            Export::Events => "op-export-events",
+        };
+        way(format!("/operator/campaigns/{}/export/{}", view.campaign, export.name()), label)
+    });
+    let exports = exports.into_iter().filter(|_| caller.may(Deed::Export));
+    room.into_iter().chain(exports).collect()
+}
+
+/// When booking is open, where that is one stretch of time for everybody.
+fn window_form(caller: &Caller, view: &CampaignView) -> Option<OperatorForm> {
+    let [window] = view.windows.as_slice() else { return None };
+    let time = |name, label, at_ms| {
+        let value = caller.words.input_time(Time(at_ms));
+        Field { name, label, value, kind: FieldKind::Time }
+    };
+    (window.digits.len() == 10).then(|| OperatorForm {
+        action: "windows",
+        title: "op-windows",
+        hint: "op-windows-hint",
+        go: "op-windows-go",
+        dangerous: true,
+        fields: vec![
+            time("opens_at", "opening-opens", window.opens_at_ms),
+            time("closes_at", "opening-closes", window.closes_at_ms),
+            reason(),
+        ],
+    })
+}
+
+/// Simulates the opening, before it is there.
+fn rehearsal_form(caller: &Caller, view: &CampaignView) -> Option<OperatorForm> {
+    let can = caller.site.options.rehearse.is_some() && view.room.is_some();
+    let people = view.free.saturating_mul(2).clamp(100, 10_000_000);
+    (can && view.state == CampaignState::NotOpen).then(|| OperatorForm {
+        action: "rehearse",
+        title: "op-rehearse",
+        hint: "op-rehearse-hint",
+        go: "op-rehearse-go",
+        dangerous: false,
+        fields: vec![number("people", "op-rehearse-people", people)],
     })
 }

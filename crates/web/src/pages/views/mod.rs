@@ -10,12 +10,14 @@ use super::frame::Frame;
 mod booking;
 mod desk;
 mod open;
+mod opening;
 mod operator;
 mod staff;
 
 pub use booking::*;
 pub use desk::*;
 pub use open::*;
+pub use opening::*;
 pub use operator::*;
 pub use staff::*;
 

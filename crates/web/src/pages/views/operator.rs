@@ -33,6 +33,8 @@ pub struct Overview {
     pub campaigns: Vec<Subject>,
     /// Messages to people.
     pub messages: Messages,
+    /// Whether the reader makes campaigns.
+    pub makes_openings: bool,
     /// Whether the reader runs clinics' desks.
     pub runs_desks: bool,
     /// Whether the reader answers the telephone.
@@ -208,6 +210,17 @@ pub struct SubjectPage {
     pub problem: Option<String>,
     /// What can be done.
     pub forms: Vec<OperatorForm>,
+    /// Where else to go: the room behind a campaign, tables to take away.
+    pub ways: Vec<Way>,
+}
+
+/// A way from a page.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Where it leads.
+    pub href: String,
+    /// Its label.
+    pub label: &'static str,
 }
 
 /// Asks once before something that many people feel.
