@@ -180,14 +180,14 @@ async fn load(
         let added = bulk(site, staff, &part, offers.iter().map(add).collect()).await?;
         let add = |outcome: &Outcome| match outcome {
             Outcome::ClinicAdded { clinic } => Ok(Body::AddDesk { campaign, clinic: *clinic }),
-            other => Err(Problem::unexpected(other.clone())),
+            other => Err(Problem::unexpected(*other)),
         };
         let parts = added.iter().map(add).collect::<Result<Vec<Body>, Problem>>()?;
         let added = bulk(site, staff, &part_of(key, &format!("desks{number}"))?, parts).await?;
         let mut slots = Vec::new();
         for (outcome, offer) in added.iter().zip(offers) {
             let Outcome::DeskAdded { desk } = outcome else {
-                return Err(Problem::unexpected(outcome.clone()));
+                return Err(Problem::unexpected(*outcome));
             };
             slots.extend(slots_of(*desk, offer));
         }
