@@ -55,6 +55,9 @@ impl World {
                 self.nodes[node].fate = Some((self.any_fate(), trouble));
                 self.nodes[node].disk.power_off_after(Some(1 + some));
             }
+            Fault::FlushFailed if self.plan.scene == Scene::Clinic && self.random.chance(0.5) => {
+                self.fail_snapshot(node, some);
+            }
             Fault::FlushFailed => {
                 self.nodes[node].fate = Some((CrashFate::KeepAll, trouble));
                 self.nodes[node].disk.fail_sync_after(some / 2);
@@ -173,6 +176,19 @@ impl World {
         }
         self.happened(Fault::PowerCutInSnapshot, node);
         self.crash(node, fate);
+    }
+
+    /// A snapshot is taken now, and a flush fails: while it is written, while the journal lets go
+    /// of what it stands for, or at the next chance.
+    fn fail_snapshot(&mut self, node: usize, flushes: u64) {
+        if self.nodes[node].turning {
+            return;
+        }
+        self.nodes[node].fate = Some((CrashFate::KeepAll, Fault::FlushFailed));
+        self.nodes[node].disk.fail_sync_after(flushes);
+        if !self.nodes[node].take_snapshot() {
+            self.disk_failed(node);
+        }
     }
 
     /// The process is killed, and a bit of a durable file flips while it is down.

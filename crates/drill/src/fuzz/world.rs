@@ -406,7 +406,7 @@ impl World {
     }
 
     /// A disk failed as it was arranged, and the node ends.
-    fn disk_failed(&mut self, node: usize) {
+    pub fn disk_failed(&mut self, node: usize) {
         let fate = match self.nodes[node].fate.take() {
             Some((fate, trouble)) => {
                 self.happened(trouble, node);

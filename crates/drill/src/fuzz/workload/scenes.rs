@@ -67,9 +67,10 @@ impl Scene {
             Scene::Country => {}
             Scene::Clinic => {
                 plan.people = 8;
-                plan.troubles.insert(Fault::QuietHours);
+                plan.troubles.extend([Fault::QuietHours, Fault::FlushFailed, Fault::PowerCut]);
                 plan.quiet_ms_max = 20 * MINUTE_MS;
                 plan.snapshot_every = 15 + random.below(40);
+                plan.segment_bytes_max = 2_048;
             }
             Scene::Door => {
                 plan.clients = 5;
@@ -193,5 +194,51 @@ impl Workload {
             10..17 => Body::EnterByAgent { room: FREE, person: PersonId(u128::from(random.bits())) },
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::{Run, run};
+
+    /// The runs of the first seeds of a scene.
+    fn runs_of(scene: Scene, count: usize) -> Vec<Run> {
+        (1..).filter(|seed| Scene::of(*seed).0 == scene).take(count).map(run).collect()
+    }
+
+    fn came_to(runs: &[Run], kind: &str) -> u64 {
+        runs.iter().map(|run| run.came_to.get(kind).copied().unwrap_or(0)).sum()
+    }
+
+    #[test]
+    fn most_seeds_are_the_country_and_some_are_one_place() {
+        let count = |scene| (1..=1_000).filter(|seed| Scene::of(*seed).0 == scene).count();
+        let (country, clinic, door) = (count(Scene::Country), count(Scene::Clinic), count(Scene::Door));
+        assert_eq!(country + clinic + door, 1_000);
+        assert!((840..920).contains(&country) && clinic >= 50 && door >= 20, "{country} {clinic} {door}");
+    }
+
+    #[test]
+    fn at_a_clinic_places_are_offered_while_others_are_held_and_minutes_pass() {
+        let runs = runs_of(Scene::Clinic, 4);
+        assert!(runs.iter().all(|run| run.violation.is_none()), "{runs:?}");
+        for kind in ["held", "standing_by", "offered", "already_booked"] {
+            assert!(came_to(&runs, kind) >= 20, "{kind}: {}", came_to(&runs, kind));
+        }
+        let quiet: u64 = runs.iter().map(|run| run.counts.of(Fault::QuietHours)).sum();
+        assert!(quiet >= 8, "{quiet}");
+    }
+
+    #[test]
+    fn at_a_door_the_line_and_the_telephone_press_beyond_the_pace() {
+        let runs = runs_of(Scene::Door, 4);
+        assert!(runs.iter().all(|run| run.violation.is_none()), "{runs:?}");
+        for kind in ["entered", "entered_by_agent"] {
+            assert!(came_to(&runs, kind) >= 40, "{kind}: {}", came_to(&runs, kind));
+        }
+        // More are sent back than let in.
+        let refused = came_to(&runs, "busy") + came_to(&runs, "not_called");
+        assert!(refused > came_to(&runs, "entered"), "{refused}");
     }
 }
