@@ -101,7 +101,7 @@ impl World {
         Ok(())
     }
 
-    /// The last questions: every answer again, every state, every restart.
+    /// The last questions: every answer again, every state, every restart, and what comes after.
     ///
     /// # Errors
     ///
@@ -118,16 +118,22 @@ impl World {
         for (number, commands) in answered.chunks(ASKED_TOGETHER).enumerate() {
             self.ask_again(number % self.nodes.len(), commands)?;
         }
+        self.snapshots_before_end()?;
         for node in 0..self.nodes.len() {
             self.nodes[node].down();
             self.nodes[node].disk.crash(CrashFate::LoseUnsynced);
             self.boot(node)?;
         }
-        self.compare_all()
+        self.compare_all()?;
+        self.outlive()
     }
 
     /// Brings every node to the end of the order and compares its state with the model's.
-    fn compare_all(&mut self) -> Result<(), Violation> {
+    ///
+    /// # Errors
+    ///
+    /// The first difference.
+    pub fn compare_all(&mut self) -> Result<(), Violation> {
         // In the first round each node adds a tick that those before it have not heard of; in the
         // second, each hears of all but the ticks of those after it. So they are compared in turn.
         for node in 0..self.nodes.len() {

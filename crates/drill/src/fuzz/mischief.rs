@@ -6,12 +6,14 @@
 use jari_journal::CrashFate;
 
 use super::auditor::Violation;
-use super::country::DAY_MS;
 use super::faults::Fault;
+use super::workload::scenes::Scene;
 use super::world::{Event, World};
 
 /// So long before it matters, milliseconds, everybody is back from quiet hours.
 const MOMENT_MS: u64 = 1_500;
+/// How much of a clinic's trouble is that nobody comes for a while.
+const QUIET_AT_CLINIC: f64 = 0.3;
 
 impl World {
     /// Causes one of the plan's troubles, and plans the next.
@@ -22,7 +24,9 @@ impl World {
         if troubles.is_empty() {
             return Ok(());
         }
-        let trouble = troubles[self.random.below(troubles.len() as u32) as usize];
+        let quiet = self.plan.scene == Scene::Clinic && self.random.chance(QUIET_AT_CLINIC);
+        let drawn = troubles[self.random.below(troubles.len() as u32) as usize];
+        let trouble = if quiet { Fault::QuietHours } else { drawn };
         let node = self.random.below(self.nodes.len() as u32) as usize;
         if trouble == Fault::QuietHours {
             self.pass_hours(node);
@@ -50,6 +54,9 @@ impl World {
                 // Within the next operations of the disk, whichever they are.
                 self.nodes[node].fate = Some((self.any_fate(), trouble));
                 self.nodes[node].disk.power_off_after(Some(1 + some));
+            }
+            Fault::FlushFailed if self.plan.scene == Scene::Clinic && self.random.chance(0.5) => {
+                self.fail_snapshot(node, some);
             }
             Fault::FlushFailed => {
                 self.nodes[node].fate = Some((CrashFate::KeepAll, trouble));
@@ -133,16 +140,17 @@ impl World {
         }
     }
 
-    /// Everything stands still for hours, a night at the most. Often it goes on a moment before
+    /// Everything stands still for hours, a night at the most, at a clinic for minutes. Often it goes on a moment before
     /// somebody is a no-show, or an offer ends, and a node has a turn at that very instant.
     fn pass_hours(&mut self, node: usize) {
         self.happened(Fault::QuietHours, node);
-        let mut hours_ms = u64::from(self.random.below(DAY_MS as u32 / 3));
+        let mut hours_ms = u64::from(self.random.below(self.plan.quiet_ms_max));
         let clock = self.clock();
         let offer = self.auditor.offers().into_iter().map(|(booking, _, at)| (at, booking)).min();
         let next = offer.filter(|_| self.random.chance(0.7)).or_else(|| self.auditor.next_missed());
         let next = next.map(|(at, booking)| (at.saturating_sub(clock), booking));
-        if let Some((ms, booking)) = next.filter(|(ms, _)| (MOMENT_MS..DAY_MS / 3).contains(ms))
+        if let Some((ms, booking)) =
+            next.filter(|(ms, _)| (MOMENT_MS..u64::from(self.plan.quiet_ms_max)).contains(ms))
             && self.random.chance(0.7)
         {
             self.workload.missed = Some(booking);
@@ -168,6 +176,19 @@ impl World {
         }
         self.happened(Fault::PowerCutInSnapshot, node);
         self.crash(node, fate);
+    }
+
+    /// A snapshot is taken now, and a flush fails: while it is written, while the journal lets go
+    /// of what it stands for, or at the next chance.
+    fn fail_snapshot(&mut self, node: usize, flushes: u64) {
+        if self.nodes[node].turning {
+            return;
+        }
+        self.nodes[node].fate = Some((CrashFate::KeepAll, Fault::FlushFailed));
+        self.nodes[node].disk.fail_sync_after(flushes);
+        if !self.nodes[node].take_snapshot() {
+            self.disk_failed(node);
+        }
     }
 
     /// The process is killed, and a bit of a durable file flips while it is down.

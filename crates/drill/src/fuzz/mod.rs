@@ -8,6 +8,7 @@
 //! It must never count a fault that had no effect, nor pass a run that judged nothing. Start
 //! reading at [`fuzz`], then [`world`] (what happens), [`auditor`] and [`model`] (what may).
 
+mod aftermath;
 mod audit;
 pub mod auditor;
 mod builds;

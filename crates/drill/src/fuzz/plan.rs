@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::country::DAY_MS;
 use super::faults::Fault;
+use super::workload::scenes::Scene;
 use crate::simulate::random::Random;
 
 /// Troubles that a plan may have, and that mischief then causes.
@@ -35,6 +37,8 @@ const STREAM_TROUBLES: &[Fault] =
 /// See the module's documentation. Times in milliseconds of the world's clock.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// What the seed is about.
+    pub scene: Scene,
     /// How many nodes; one alone has no stream.
     pub nodes: u16,
     /// Whether there is a shared stream.
@@ -49,6 +53,8 @@ pub struct Plan {
     pub pause_ms: f64,
     /// Between two troubles, on average.
     pub mischief_ms: f64,
+    /// How long quiet hours last at the most.
+    pub quiet_ms_max: u32,
     /// The troubles.
     pub troubles: BTreeSet<Fault>,
     /// A fault that nobody can survive, at the end.
@@ -105,6 +111,7 @@ impl Plan {
         let old_builds = random.chance(0.35);
         let upgrade_ms = (busy_ms as f64 * random.between(0.05, 0.7)) as u64;
         Plan {
+            scene: Scene::Country,
             nodes: if cluster { 1 + random.below(5) as u16 } else { 1 },
             cluster,
             clients: 3 + random.below(4),
@@ -112,6 +119,7 @@ impl Plan {
             busy_ms,
             pause_ms: random.between(80.0, 600.0),
             mischief_ms: random.between(600.0, 5_000.0),
+            quiet_ms_max: DAY_MS as u32 / 3,
             troubles,
             doom,
             loss,

@@ -4,6 +4,8 @@
 //! It must never look at a node: it knows what its clients were answered. Start reading at
 //! [`Workload::next`].
 
+pub mod scenes;
+
 use jari_core::command::Entry;
 use jari_core::ids::{
     BookingId, CampaignId, ChannelId, ClinicId, CommandId, DeskId, PersonId, RoomId, Serial, SlotId,
@@ -16,6 +18,7 @@ use jari_core::{Body, Command, Outcome, Time};
 use super::country::{self, Country, NUMBERS, START_MS};
 use super::plan::Plan;
 use crate::simulate::random::Random;
+use scenes::Scene;
 
 /// Beyond what any record may carry.
 const UNFIT_BYTES: usize = 5_000;
@@ -27,12 +30,15 @@ const PAST_LEN: u32 = 60;
 
 /// See the module's documentation.
 pub struct Workload {
+    scene: Scene,
     country: Country,
     /// Holds and bookings that somebody heard of, and whose they are.
     bookings: Vec<(BookingId, PersonId)>,
     /// Tickets that somebody heard of.
     tickets: Vec<(RoomId, Serial, Option<PersonId>)>,
     past: Vec<Command>,
+    /// At a door: before this one nobody presses any more.
+    next_in_line: u32,
     slots: u32,
     rules_version: u32,
     /// Offers that wait for an answer, whose they are, and when they end.
@@ -63,15 +69,18 @@ fn reason(random: &mut Random) -> Box<str> {
 }
 
 impl Workload {
-    /// The workload of a seed.
-    pub fn draw(plan: &Plan, random: &mut Random) -> Workload {
-        let country = Country::draw(plan.people, !plan.old_builds, random);
+    /// The workload of a seed, with the chance of its scene.
+    pub fn draw(plan: &Plan, random: &mut Random, of_scene: &mut Random) -> Workload {
+        let mut country = Country::draw(plan.people, !plan.old_builds, random);
+        plan.scene.arrange(&mut country.script, of_scene);
         let slots = country.slots;
         Workload {
+            scene: plan.scene,
             country,
             bookings: Vec::new(),
             tickets: Vec::new(),
             past: Vec::new(),
+            next_in_line: 0,
             slots,
             rules_version: 1,
             missed: None,
@@ -82,6 +91,7 @@ impl Workload {
 
     /// Something an answer told.
     pub fn heard(&mut self, command: &Command, outcome: Outcome) {
+        self.line_moves(command, outcome);
         match (&command.body, outcome) {
             (Body::Hold { person, .. }, Outcome::Held { booking, .. }) => {
                 self.bookings.push((booking, *person));
@@ -149,8 +159,8 @@ impl Workload {
                 if declines { Body::Cancel { booking, person } } else { Body::Confirm { booking, person } };
             return self.remembered(body, random);
         }
-        let operates = if client == 0 { 0.8 } else { 0.03 };
-        let body = if random.chance(operates) { self.operator(now, random) } else { self.citizen(random) };
+        let operates = if client == 0 { self.scene.operators_part() } else { 0.03 };
+        let body = if random.chance(operates) { self.operator(now, random) } else { self.wish(random) };
         self.remembered(body, random)
     }
 

@@ -23,6 +23,7 @@ use super::node::{Boot, Envelope, SimNode};
 use super::plan::Plan;
 use super::stream::SimStream;
 use super::workload::Workload;
+use super::workload::scenes::Scene;
 use crate::simulate::random::Random;
 
 /// A node that has seen no record for so long appends an empty one.
@@ -100,9 +101,11 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, traced: bool) -> World {
         let mut random = Random::new(seed);
-        let plan = Plan::draw(&mut random);
+        let mut plan = Plan::draw(&mut random);
+        let (scene, mut of_scene) = Scene::of(seed);
+        scene.shape(&mut plan, &mut of_scene);
         let mut wishes = Random::new(random.bits());
-        let workload = Workload::draw(&plan, &mut wishes);
+        let workload = Workload::draw(&plan, &mut wishes, &mut of_scene);
         let mut node = |number| {
             let is_old = plan.old_builds && (number == 0 || random.chance(0.6));
             let knows =
@@ -403,7 +406,7 @@ impl World {
     }
 
     /// A disk failed as it was arranged, and the node ends.
-    fn disk_failed(&mut self, node: usize) {
+    pub fn disk_failed(&mut self, node: usize) {
         let fate = match self.nodes[node].fate.take() {
             Some((fate, trouble)) => {
                 self.happened(trouble, node);
