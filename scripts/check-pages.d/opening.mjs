@@ -48,7 +48,7 @@ export async function runAnOpeningDay(stage) {
     await chief.say(Object.fromEntries(Object.entries(fields).map(([name, text]) => [`${deed}-${name}`, text])));
     await chief.press(`form[action$='/${deed}'] button`);
     await chief.press(`form[action$='/${deed}'] button`);
-    expect(await page.locator(".note.good").isVisible(), `${deed} was not done`);
+    expect(await page.locator(".note.good[role=status]").isVisible(), `${deed} was not done`);
   };
   await chief.press("nav.ways a[href^='/operator/rooms/']");
   await decide("open", { reason: "all is ready" });

@@ -25,6 +25,10 @@ pub struct Config {
     /// Proxies, addresses or networks, whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<String>,
+    /// Host and port at which people reach the service, such as `booking.example.org:443`: the end of its
+    /// certificate is watched.
+    #[serde(default)]
+    pub certificate_of: Option<String>,
     /// Shows every message, codes included, on a public page. Never on a real service.
     #[serde(default)]
     pub demo: bool,

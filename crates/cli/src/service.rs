@@ -206,6 +206,7 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         metrics: Some(metrics),
         rehearse: Some(rehearse()),
         messenger,
+        certificate_of: config.certificate_of.clone(),
         require_totp: config.staff.require_totp,
         messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },
         ..defaults

@@ -534,6 +534,8 @@ op-alarm-clock-behind = This machine's clock is { $n } ms behind
 op-alarm-clock-behind-do = Openings and turns may come late. Look at its time synchronisation.
 op-alarm-messages-late = Messages to people wait for { $n } s
 op-alarm-messages-late-do = Bookings are safe, new people cannot identify themselves. Look at what carries the messages.
+op-alarm-certificate-ends = The certificate ends in { $n } days
+op-alarm-certificate-ends-do = Browsers will refuse the service then. Renew it at the proxy, and reload the proxy.
 problem-listeners_full = Too many consoles are open. Close one
 message-purpose-code = Code
 message-purpose-booked = Booked
@@ -725,6 +727,10 @@ desk-places-hint = Nobody loses a place by it. The number and the reason are pub
 desk-places-number = New number
 desk-places-go = So many places in all
 desk-withdraw-go = So many withdrawn
+desk-time = Add a time
+desk-time-hint = On the day shown. Its places are free at once, for everybody who may book then.
+desk-time-go = Add it
+desk-time-vaccine = Vaccine
 
 # The telephone agent's desk
 phone-title = Telephone desk

@@ -531,6 +531,8 @@ op-alarm-clock-behind = 이 서버의 시계가 { $n } ms 늦습니다
 op-alarm-clock-behind-do = 시작과 차례가 늦어질 수 있습니다. 시각 동기화를 살펴보세요.
 op-alarm-messages-late = 안내 문자가 { $n }초째 나가지 못하고 있습니다
 op-alarm-messages-late-do = 예약은 안전하지만 새로 온 사람은 본인 확인을 할 수 없습니다. 문자를 보내는 곳을 살펴보세요.
+op-alarm-certificate-ends = 인증서가 { $n }일 뒤에 끝납니다
+op-alarm-certificate-ends-do = 끝나면 브라우저가 접속을 막습니다. 프록시의 인증서를 갱신하고 다시 읽히세요.
 problem-listeners_full = 열린 관리 화면이 너무 많습니다. 하나를 닫아 주세요
 message-purpose-code = 인증번호
 message-purpose-booked = 예약
@@ -722,6 +724,10 @@ desk-places-hint = 이미 잡은 자리는 그대로입니다. 숫자와 이유�
 desk-places-number = 새 숫자
 desk-places-go = 모두 이만큼
 desk-withdraw-go = 이만큼 빼기
+desk-time = 시간 더하기
+desk-time-hint = 지금 보는 날에 더합니다. 그때 예약할 수 있는 모두에게 바로 열립니다.
+desk-time-go = 더하기
+desk-time-vaccine = 백신
 
 # 전화 상담
 phone-title = 전화 상담

@@ -34,6 +34,8 @@ const CLOCK_WELL_MS: u32 = 500;
 /// How long messages to people may wait, s, and when they count as on time again.
 const MESSAGES_S: u32 = 60;
 const MESSAGES_WELL_S: u32 = 30;
+/// A certificate that ends within so many days: whatever should have renewed it has not.
+const CERTIFICATE_DAYS: u32 = 14;
 
 /// What is wrong.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, ToSchema)]
@@ -55,11 +57,13 @@ pub enum Kind {
     ClockBehind,
     /// Messages to people wait. Measured: seconds of the oldest.
     MessagesLate,
+    /// The certificate that people see ends soon, or has ended. Measured: whole days left.
+    CertificateEnds,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::QueueStalled,
         Kind::EntriesOff,
         Kind::Errors,
@@ -68,6 +72,7 @@ impl Kind {
         Kind::JournalRefuses,
         Kind::ClockBehind,
         Kind::MessagesLate,
+        Kind::CertificateEnds,
     ];
 
     /// Its name in metrics, logs and the API.
@@ -82,6 +87,7 @@ impl Kind {
             Kind::JournalRefuses => "journal_refuses",
             Kind::ClockBehind => "clock_behind",
             Kind::MessagesLate => "messages_late",
+            Kind::CertificateEnds => "certificate_ends",
         }
     }
 }
@@ -128,6 +134,7 @@ pub fn look(standing: &[Alarm], samples: &[&Sample]) -> Vec<Alarm> {
     verdicts.push((Kind::ClockBehind, None, clock_behind(samples)));
     let oldest_s = newest.node.messages_oldest_s;
     verdicts.push((Kind::MessagesLate, None, between(oldest_s, MESSAGES_WELL_S, MESSAGES_S)));
+    verdicts.push((Kind::CertificateEnds, None, certificate_ends(newest.node.certificate_days)));
     let next = verdicts.into_iter().filter_map(|(kind, room, verdict)| {
         let before = standing.iter().find(|alarm| alarm.kind == kind && alarm.room == room);
         follow(before, kind, room, verdict, newest.at_ms)
@@ -253,6 +260,13 @@ fn clock_behind(samples: &[&Sample]) -> Verdict {
     let Some(lately) = window(samples, 10_000) else { return Verdict::Unsure };
     let least = lately.iter().map(|sample| sample.node.clock_behind_ms).min().unwrap_or(0);
     between(least, CLOCK_WELL_MS, CLOCK_MS)
+}
+
+fn certificate_ends(days: Option<u32>) -> Verdict {
+    match days {
+        Some(days) if days < CERTIFICATE_DAYS => Verdict::Bad(days.into()),
+        _ => Verdict::Well,
+    }
 }
 
 fn between(value: u32, well: u32, bad: u32) -> Verdict {

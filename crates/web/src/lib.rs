@@ -13,6 +13,7 @@ pub mod actions;
 pub mod alarms;
 pub mod api;
 pub mod carriers;
+pub mod certificate;
 mod closing;
 pub mod code;
 mod codes;

@@ -16,6 +16,7 @@ use crate::actions::operator::rehearsal::Rehearse;
 use crate::actions::partner::PartnerCredential;
 use crate::actions::places::Counts;
 use crate::actions::staff::{Budgets, WrongCodes};
+use crate::certificate::Ending;
 use crate::codes::Codes;
 use crate::health::Health;
 use crate::messages::{MessageOptions, Messages};
@@ -72,6 +73,8 @@ pub struct SiteOptions {
     pub series_file: Option<PathBuf>,
     /// How an opening is rehearsed; it cannot be without.
     pub rehearse: Option<Rehearse>,
+    /// Host and port at which people reach the service over TLS, to watch when its certificate ends.
+    pub certificate_of: Option<String>,
     /// How `/metrics` is rendered; it is not there without.
     pub metrics: Option<RenderMetrics>,
 }
@@ -98,6 +101,7 @@ impl Default for SiteOptions {
             shed: ShedOptions::default(),
             series_file: None,
             rehearse: None,
+            certificate_of: None,
             metrics: None,
         }
     }
@@ -184,6 +188,8 @@ pub struct Site {
     pub(crate) health: Health,
     /// What people's requests come to.
     pub(crate) traffic: Traffic,
+    /// When the certificate ends that people see.
+    pub(crate) certificate: Ending,
     /// What the operator's plots and alarms show.
     pub series: Series,
     /// Writes in flight, and how many may be.
@@ -215,6 +221,7 @@ impl Site {
             staff_changes: tokio::sync::Mutex::default(),
             health: Health::default(),
             traffic: Traffic::default(),
+            certificate: Ending::default(),
             series: Series::new(),
             shed: Shed::new(options.shed),
             draining: AtomicBool::new(false),

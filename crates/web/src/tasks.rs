@@ -1,5 +1,5 @@
 //! What runs beside the requests: messages to people, health reports to rooms, the record of what
-//! happens, and sign-ins for the audit list.
+//! happens, sign-ins for the audit list, and the end of the certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::actions::staff::note_sign_ins;
 use crate::site::Site;
-use crate::{effects, health, messages, series};
+use crate::{certificate, effects, health, messages, series};
 
 /// Effects are looked for this often; one look costs a read of two numbers.
 const EFFECTS_EVERY: Duration = Duration::from_millis(200);
@@ -20,6 +20,9 @@ const SIGN_INS_EVERY: Duration = Duration::from_secs(60);
 /// What happened is recorded this often.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 
+/// The certificate that people see is asked for this often.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(3_600);
+
 /// Starts the tasks. Dropping the set ends them.
 #[must_use]
 pub fn start(site: &Arc<Site>) -> JoinSet<()> {
@@ -29,6 +32,7 @@ pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     tasks.spawn(messages::watch(Arc::clone(site)));
     tasks.spawn(report_health(Arc::clone(site)));
     tasks.spawn(note_counted(Arc::clone(site)));
+    tasks.spawn(watch_certificate(Arc::clone(site)));
     tasks.spawn(series::run(Arc::clone(site), every(RECORD_EVERY)));
     tasks
 }
@@ -58,6 +62,14 @@ async fn note_counted(site: Arc<Site>) {
     loop {
         interval.tick().await;
         note_sign_ins(&site).await;
+    }
+}
+
+async fn watch_certificate(site: Arc<Site>) {
+    let mut interval = every(CERTIFICATE_EVERY);
+    loop {
+        interval.tick().await;
+        certificate::look(&site).await;
     }
 }
 

@@ -173,6 +173,19 @@ fn a_clock_that_stays_behind_is_an_alarm_and_one_that_catches_up_is_none() {
 }
 
 #[test]
+fn a_certificate_that_ends_within_two_weeks_is_an_alarm_until_it_is_renewed() {
+    let days = |certificate_days| NodeSample { certificate_days, ..node() };
+    check(&[
+        Stretch { node: days(None), ..stretch(20, &[]) },
+        Stretch { node: days(Some(14)), ..stretch(20, &[]) },
+        Stretch { node: days(Some(13)), ..stretch(1, &[Kind::CertificateEnds]) },
+        Stretch { node: days(Some(0)), ..stretch(20, &[Kind::CertificateEnds]) },
+        Stretch { node: days(Some(90)), ..stretch(9, &[Kind::CertificateEnds]) },
+        Stretch { node: days(Some(90)), ..stretch(1, &[]) },
+    ]);
+}
+
+#[test]
 fn a_clock_that_was_set_back_hides_no_alarm() {
     // While it catches up, everything is counted with the newest sample, which grows.
     let mut samples: Vec<Sample> = (0..200_u64)

@@ -79,7 +79,7 @@ impl Modify for Carriers {
         operator_campaigns::close_campaign,
         directory::add_clinics, directory::add_desks, directory::add_slots, directory::set_capacity,
         directory::set_withdrawn, directory::find_booking, directory::check_in,
-        desk::list_desks, desk::show_day, desk::mark_no_show, desk::show_contact, desk::walk_in, desk::offer_leftover,
+        desk::list_desks, desk::show_day, desk::add_time, desk::mark_no_show, desk::show_contact, desk::walk_in, desk::offer_leftover,
         calls::send_code, calls::begin_call, calls::vouch_for_caller, calls::list_bookings, calls::enter_room, calls::hold,
         calls::confirm, calls::cancel, calls::reschedule,
         operator_rules::show_rules, operator_rules::upgrade_rules,

@@ -179,6 +179,7 @@ pub fn record(site: &Site) {
         refuses: status.disk_full || status.stalled || status.stopped,
         messages_oldest_s: whole(oldest_ms / 1_000),
         clock_behind_ms: sample::behind_ms(status.time, now),
+        certificate_days: site.certificate.days_left(now),
     };
     let (rooms, campaigns) =
         site.node.read(|state| (sample::rooms_of(state.data()), sample::campaigns_of(state.data())));

@@ -58,6 +58,9 @@ pub struct NodeSample {
     pub messages_oldest_s: u32,
     /// How far this machine's clock is behind the order's, ms.
     pub clock_behind_ms: u32,
+    /// Days until the certificate ends that people see; nothing where nobody knows.
+    #[serde(default)]
+    pub certificate_days: Option<u32>,
 }
 
 /// One waiting room.

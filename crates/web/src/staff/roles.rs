@@ -182,6 +182,7 @@ pub const DEEDS: &[(&str, &str, Deed)] = &[
     ("POST", "/api/v1/operator/rooms/{room}/agent-share", Deed::Operate),
     ("GET", "/api/v1/operator/desks", Deed::RunDesk),
     ("GET", "/api/v1/operator/desks/{desk}/days/{date}", Deed::RunDesk),
+    ("POST", "/api/v1/operator/desks/{desk}/slots", Deed::SetPlaces),
     ("POST", "/api/v1/operator/bookings/{booking}/no-show", Deed::RunDesk),
     ("POST", "/api/v1/operator/bookings/{booking}/contact", Deed::LookAtContact),
     ("POST", "/api/v1/operator/slots/{slot}/walk-ins", Deed::RunDesk),

@@ -4,6 +4,7 @@
 mod abuse;
 mod audit;
 mod booking;
+mod certificate;
 mod cluster;
 mod console;
 mod desks;

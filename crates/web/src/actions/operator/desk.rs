@@ -3,10 +3,10 @@
 //! A list names bookings by their codes and nobody by name. A name is asked for, one booking at a time
 //! or a day's list for paper, and each time that is in the audit list. Start reading at [`day`].
 
-use jari_core::booking::Booking;
-use jari_core::ids::{BookingId, CampaignId, ChannelId, ClinicId, DeskId, PersonId, SlotId};
+use jari_core::booking::{Booking, SlotSpec};
+use jari_core::ids::{BookingId, CampaignId, ChannelId, ClinicId, DeskId, PersonId, SlotId, VaccineId};
 use jari_core::time::Date;
-use jari_core::{Body, Outcome, Reason, Refusal, State};
+use jari_core::{Body, Outcome, Reason, Refusal, State, Time};
 use jari_wire::token::StaffSession;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,6 +38,8 @@ pub struct DeskDay {
     pub clinic: ClinicView,
     /// The campaign's name.
     pub campaign_name: String,
+    /// The campaign's vaccines, in the order of their numbers.
+    pub vaccines: Vec<String>,
     /// Doses of the course.
     pub doses: u8,
     /// The day at the place, `YYYY-MM-DD`.
@@ -132,6 +134,19 @@ pub struct Offer {
     pub offer_ms: u32,
 }
 
+/// A time to be added to a clinic's day.
+#[derive(Copy, Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTime {
+    /// When it begins; not in the past.
+    pub starts_at_ms: u64,
+    /// The vaccine's number in the campaign.
+    #[serde(default)]
+    pub vaccine: u16,
+    /// How many places.
+    pub capacity: u32,
+}
+
 /// What an offer came to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct Offered {
@@ -210,6 +225,7 @@ pub fn day(site: &Site, staff: &StaffSession, desk: DeskId, date: Date) -> Resul
         }
         Some(DeskDay {
             campaign_name: campaign.config.name.to_string(),
+            vaccines: campaign.config.vaccines.iter().map(|vaccine| vaccine.name.to_string()).collect(),
             doses: campaign.config.rules.doses,
             date: date_text(date),
             now_ms: data.time.0,
@@ -364,6 +380,34 @@ pub async fn offer(
     let body = Body::OfferLeftover { slot, places: offer.places, offer_ms: offer.offer_ms };
     match outcome_of(site, staff, key, body).await? {
         Outcome::Offered { offers } => Ok(Offered { offers }),
+        other => Err(Problem::unexpected(other)),
+    }
+}
+
+/// Adds a time with free places, and gives its number.
+///
+/// # Errors
+///
+/// `desk_unknown`, `role_unfit`; `unfit` for a time that is over; the machine's refusals:
+/// `vaccine_unknown`, `setting_unfit`, `campaign_closed`, ...
+pub async fn add_time(
+    site: &Site,
+    staff: &StaffSession,
+    desk: DeskId,
+    new: NewTime,
+    key: &IdempotencyKey,
+) -> Result<u32, Problem> {
+    members::at_clinic(site, staff, Deed::SetPlaces, places::clinic(site, desk)?.clinic)?;
+    if Time(new.starts_at_ms) <= site.node.now() {
+        return Err(Problem::unfit("The time is over. Nothing was changed."));
+    }
+    let slot = SlotSpec {
+        starts_at: Time(new.starts_at_ms),
+        vaccine: VaccineId(new.vaccine),
+        capacity: new.capacity,
+    };
+    match outcome_of(site, staff, Some(key), Body::AddSlots { desk, slots: vec![slot] }).await? {
+        Outcome::SlotsAdded { first, .. } => Ok(first.0),
         other => Err(Problem::unexpected(other)),
     }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use jari_core::ids::{DeskId, SlotId};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::directory::number_or_code;
 use crate::actions::booking::BookingView;
 use crate::actions::campaigns::parse_date;
-use crate::actions::operator::desk::{self, ContactView, DeskDay, Offer, Offered, WalkIn};
+use crate::actions::operator::desk::{self, ContactView, DeskDay, NewTime, Offer, Offered, WalkIn};
 use crate::actions::places::ClinicView;
 use crate::api::extract::{Asked, At, Key, MaybeKey, Operator, Sent};
 use crate::api::openapi::Problems;
@@ -23,6 +23,7 @@ use crate::site::Site;
 pub(in crate::api) fn routes(tree: Tree) -> Tree {
     tree.get("/api/v1/operator/desks", list_desks)
         .get("/api/v1/operator/desks/{desk}/days/{date}", show_day)
+        .post("/api/v1/operator/desks/{desk}/slots", add_time)
         .post("/api/v1/operator/bookings/{booking}/no-show", mark_no_show)
         .post("/api/v1/operator/bookings/{booking}/contact", show_contact)
         .post("/api/v1/operator/slots/{slot}/walk-ins", walk_in)
@@ -57,6 +58,25 @@ async fn show_day(
 ) -> Result<impl IntoResponse, Problem> {
     let date = parse_date(&date).ok_or_else(|| Problem::unfit("A day is written YYYY-MM-DD."))?;
     desk::day(&site, &staff, DeskId(desk), date).map(ok)
+}
+
+/// The number of a time that was added.
+#[derive(Serialize, ToSchema)]
+struct TimeAdded {
+    /// The slot's number.
+    slot: u32,
+}
+
+/// Adds a time with free places to a clinic's day.
+#[utoipa::path(post, path = "/api/v1/operator/desks/{desk}/slots", tag = "operator", params(("desk" = u32, Path), ("idempotency-key" = String, Header)), request_body = NewTime, responses((status = 201, body = TimeAdded), Problems), security(("staff" = [])))]
+async fn add_time(
+    State(site): State<Arc<Site>>,
+    Operator(staff): Operator,
+    At(desk): At<u32>,
+    Key(key): Key,
+    Sent(new): Sent<NewTime>,
+) -> Result<impl IntoResponse, Problem> {
+    desk::add_time(&site, &staff, DeskId(desk), new, &key).await.map(|slot| created(TimeAdded { slot }))
 }
 
 /// The person did not come, ten minutes after the slot began or later. The place is free again; checking them in later

@@ -34,6 +34,8 @@ use crate::pages::words::{Words, grouped};
 use crate::problem::Problem;
 use crate::staff::Role;
 
+mod places;
+
 /// Minutes to answer an offer, unless the desk says otherwise.
 const OFFER_MIN_USUAL: u32 = 10;
 
@@ -69,6 +71,8 @@ pub struct DeskForm {
     telephone: String,
     dose: String,
     places: String,
+    time: String,
+    vaccine: String,
     minutes: String,
     reason: String,
 }
@@ -246,15 +250,7 @@ async fn deed_of(
                 return caller.page(&DeskPage { problem: Some(nobody), ..shown }, StatusCode::OK);
             }
         }
-        "capacity" => {
-            let (slot, places) = (form.slot()?, whole(&form.places)?);
-            directory::set_capacity(site, staff, slot, places, form.reason.trim(), None).await?;
-        }
-        "withdrawn" => {
-            let (slot, places) = (form.slot()?, whole(&form.places)?);
-            directory::set_withdrawn(site, staff, slot, places, form.reason.trim(), None).await?;
-        }
-        _ => return Err(Problem::not_found().into()),
+        _ => places::change(caller, staff, desk, deed, form).await?,
     }
     let day = encode_query(&form.date);
     Ok(see_other(&format!("/operator/desk/{desk}?day={day}&done=1")))
@@ -334,6 +330,7 @@ fn page(caller: &Caller, staff: &StaffSession, desk: u32, day: &str) -> Result<D
         slots: day.slots.iter().map(|slot| slot_row(&caller.words, slot, Time(day.now_ms))).collect(),
         walk: PersonFields::default(),
         key: IdempotencyKey::random()?.as_str().to_owned(),
+        vaccines: day.vaccines,
         doses: day.doses,
         clinic: day.clinic.name,
         campaign: day.campaign_name,

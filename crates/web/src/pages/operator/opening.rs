@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::Multipart;
-use axum::extract::multipart::MultipartError;
+use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use jari_core::Time;
@@ -42,7 +42,10 @@ const EXAMPLE: &str = "\u{feff}clinic_id,clinic_name,address,region,district,pos
 /// The columns, and whether each is needed.
 const COLUMNS: [(&str, bool); 15] = jari_import::COLUMNS;
 
-/// A form with a file in it.
+/// A form with a file in it, which is looked at only once it is known who sends it.
+type Upload = Result<Multipart, MultipartRejection>;
+
+/// What came in it.
 #[derive(Default)]
 struct Sent {
     fields: BTreeMap<String, String>,
@@ -50,7 +53,8 @@ struct Sent {
 }
 
 impl Sent {
-    async fn read(mut form: Multipart) -> Result<Sent, Problem> {
+    async fn read(form: Upload) -> Result<Sent, Problem> {
+        let mut form = form.map_err(|_| Problem::malformed("This form is sent with a file in it."))?;
         let mut sent = Sent::default();
         let (mut name, mut bytes) = (String::new(), None);
         while let Some(field) = form.next_field().await.map_err(unreadable)? {
@@ -161,7 +165,7 @@ pub async fn get_example(caller: Caller) -> Result<Response, Failed> {
 /// # Errors
 ///
 /// `staff_only`, `form_expired`; what is wrong with the table is shown.
-pub async fn look_at_table(caller: Caller, form: Multipart) -> Result<Response, Failed> {
+pub async fn look_at_table(caller: Caller, form: Upload) -> Result<Response, Failed> {
     // Nobody else's megabytes are read.
     caller.staff()?;
     let sent = Sent::read(form).await?;
@@ -191,7 +195,7 @@ pub async fn look_at_table(caller: Caller, form: Multipart) -> Result<Response, 
 /// # Errors
 ///
 /// `staff_only`, `form_expired`; what does not fit is shown above the form, which keeps what was written.
-pub async fn create_opening(caller: Caller, form: Multipart) -> Result<Response, Failed> {
+pub async fn create_opening(caller: Caller, form: Upload) -> Result<Response, Failed> {
     let staff = caller.staff()?;
     let sent = Sent::read(form).await?;
     caller.check_form(sent.text("csrf"))?;

@@ -103,6 +103,7 @@ fn words_of(kind: Kind) -> (&'static str, &'static str) {
         Kind::JournalRefuses => ("op-alarm-journal-refuses", "op-alarm-journal-refuses-do"),
         Kind::ClockBehind => ("op-alarm-clock-behind", "op-alarm-clock-behind-do"),
         Kind::MessagesLate => ("op-alarm-messages-late", "op-alarm-messages-late-do"),
+        Kind::CertificateEnds => ("op-alarm-certificate-ends", "op-alarm-certificate-ends-do"),
     }
 }
 

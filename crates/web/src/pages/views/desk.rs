@@ -68,6 +68,8 @@ pub struct DeskPage {
     pub walk: PersonFields,
     /// The walk-in's idempotency key.
     pub key: String,
+    /// The campaign's vaccines, in the order of their numbers.
+    pub vaccines: Vec<String>,
     /// Doses of the course.
     pub doses: u8,
 }
