@@ -1,5 +1,5 @@
 //! What runs beside the requests: messages to people, health reports to rooms, the record of what
-//! happens, and sign-ins for the audit list.
+//! happens, sign-ins for the audit list, and contacts whose time is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::actions::staff::note_sign_ins;
 use crate::site::Site;
-use crate::{effects, health, messages, series};
+use crate::{effects, health, messages, retention, series};
 
 /// Effects are looked for this often; one look costs a read of two numbers.
 const EFFECTS_EVERY: Duration = Duration::from_millis(200);
@@ -29,6 +29,7 @@ pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     tasks.spawn(messages::watch(Arc::clone(site)));
     tasks.spawn(report_health(Arc::clone(site)));
     tasks.spawn(note_counted(Arc::clone(site)));
+    tasks.spawn(retention::run(Arc::clone(site)));
     tasks.spawn(series::run(Arc::clone(site), every(RECORD_EVERY)));
     tasks
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jari_core::ids::PersonId;
+use jari_core::time::Date;
 use jari_node::Rejected;
 use jari_wire::KeyRing;
 use redb::TableDefinition;
@@ -74,6 +75,15 @@ pub struct Contact {
     pub telephone: String,
     /// The language of messages.
     pub language: Language,
+}
+
+/// A contact, and since when it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptContact {
+    /// The contact.
+    pub contact: Contact,
+    /// The day on which the person last said so; none where a build of before days were kept sealed it.
+    pub since: Option<Date>,
 }
 
 /// Never shows who it is.
@@ -238,13 +248,18 @@ impl Vault {
         self.store.copy_to(path).map_err(|error| VaultError::Open(Box::new(error)))
     }
 
-    /// Seals a contact under its person's key, which is durable before this answers. A
+    /// Seals a contact of this day under its person's key, which is durable before this answers. A
     /// new person costs one write, shared with everyone who comes in the same moment.
     ///
     /// # Errors
     ///
     /// A passing problem when the vault is overloaded, away or broken.
-    pub async fn seal(&self, person: PersonId, contact: &Contact) -> Result<Box<[u8]>, Problem> {
+    pub async fn seal(
+        &self,
+        person: PersonId,
+        contact: &Contact,
+        today: Date,
+    ) -> Result<Box<[u8]>, Problem> {
         let wrapped = match (&self.shared, self.wrapped_key(person)) {
             // What is here may have been replaced elsewhere a moment ago.
             (Some(shared), _) => shared.keep_key(person, self.fresh_key(person)?).await?,
@@ -255,7 +270,7 @@ impl Vault {
             }
         };
         let key = self.unwrap_key(person, &wrapped).ok_or_else(damaged)?;
-        let sealed = seal(&key, &person.0.to_le_bytes(), &encode(contact))?;
+        let sealed = seal(&key, &person.0.to_le_bytes(), &encode(contact, Some(today)))?;
         Ok(sealed.into_boxed_slice())
     }
 
@@ -266,6 +281,15 @@ impl Vault {
     ///
     /// `vault_away` when it had to be asked and did not answer: nothing is known then.
     pub async fn contact(&self, person: PersonId, sealed: &[u8]) -> Result<Option<Contact>, Problem> {
+        Ok(self.kept(person, sealed).await?.map(|kept| kept.contact))
+    }
+
+    /// The same, with the day on which it was sealed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::contact`].
+    pub async fn kept(&self, person: PersonId, sealed: &[u8]) -> Result<Option<KeptContact>, Problem> {
         if sealed.is_empty() {
             return Ok(None);
         }
@@ -335,7 +359,7 @@ impl Vault {
         })
     }
 
-    fn open_with(&self, person: PersonId, wrapped: &[u8], sealed: &[u8]) -> Option<Contact> {
+    fn open_with(&self, person: PersonId, wrapped: &[u8], sealed: &[u8]) -> Option<KeptContact> {
         let key = self.unwrap_key(person, wrapped)?;
         decode(&open(&key, &person.0.to_le_bytes(), sealed)?)
     }
