@@ -2,7 +2,8 @@
 //!
 //! A name and a number are kept for [`PrivacyOptions::keep_contact_days`] after the latest of: the day
 //! on which their person last said who they are, the beginning of their last visit, the last change of
-//! any booking of theirs. Then they are forgotten as by the person's own wish: the key first, then the
+//! any booking of theirs. Those that an earlier build sealed have no such day: theirs is the one on which
+//! this one first looked. Then they are forgotten as by the person's own wish: the key first, then the
 //! sealed bytes. Once a day one node goes over everybody, in slices and slowly, so that it costs
 //! nothing worth naming while a country books.
 //!
@@ -74,11 +75,20 @@ pub(crate) fn renew_days(keep_days: u32) -> i32 {
 }
 
 /// The first day on which a contact is kept no more, of the day on which it was sealed and the last day
-/// of its person's bookings. None where neither is known: then it stays until its person comes again.
+/// of its person's bookings.
 #[must_use]
-pub fn ends_on(since: Option<Date>, last: Option<Date>, keep_days: u32) -> Option<Date> {
-    let latest = since.max(last)?;
-    Some(Date(latest.0.saturating_add(i32::try_from(keep_days).unwrap_or(i32::MAX)).saturating_add(1)))
+pub fn ends_on(since: Date, last: Option<Date>, keep_days: u32) -> Date {
+    let latest = last.map_or(since, |last| since.max(last));
+    Date(latest.0.saturating_add(i32::try_from(keep_days).unwrap_or(i32::MAX)).saturating_add(1))
+}
+
+/// The day from which a contact counts that was sealed on this one. Those that earlier builds sealed have
+/// none: for them it is the day on which this service first asked.
+pub(crate) async fn since_of(site: &Site, since: Option<Date>) -> Result<Date, Problem> {
+    match since {
+        Some(since) => Ok(since),
+        None => site.vault.dated_since(site.today()).await,
+    }
 }
 
 /// The last day that has to do with a booking of this person: a visit, or a change.
@@ -179,29 +189,29 @@ fn slice(site: &Site, state: &State, from: u64, count: u64) -> (Vec<Candidate>, 
     let found = (from..upto).filter_map(|place| contacts.get(place)).filter(|it| !it.sealed.is_empty());
     let candidates = found.filter_map(|contact| {
         let last = last_day(state, contact.person, site.options.utc_offset_min);
-        let is_kept = last.is_some() && !is_past(site, None, last);
+        let is_kept = last.is_some_and(|last| !is_past(site, last, None));
         (!is_kept).then(|| Candidate { person: contact.person, sealed: contact.sealed.to_vec(), last })
     });
     (candidates.collect(), (upto < contacts.end()).then_some(upto))
 }
 
-fn is_past(site: &Site, since: Option<Date>, last: Option<Date>) -> bool {
-    let ends_on = ends_on(since, last, site.options.privacy.keep_contact_days);
-    ends_on.is_some_and(|ends_on| ends_on <= site.today())
+fn is_past(site: &Site, since: Date, last: Option<Date>) -> bool {
+    ends_on(since, last, site.options.privacy.keep_contact_days) <= site.today()
 }
 
 /// Whether it is over by the day that is sealed with it, too. One that does not open is left alone:
 /// nobody can read it, and a key that is missing here by mistake may come back.
 async fn is_over(site: &Site, candidate: &Candidate) -> Result<bool, Problem> {
-    let kept = site.vault.kept(candidate.person, &candidate.sealed).await?;
-    Ok(kept.is_some_and(|kept| is_past(site, kept.since, candidate.last)))
+    let Some(kept) = site.vault.kept(candidate.person, &candidate.sealed).await? else { return Ok(false) };
+    Ok(is_past(site, since_of(site, kept.since).await?, candidate.last))
 }
 
 /// Whether nothing has happened since it was looked at: its person came again, or booked.
 fn is_as_it_was(site: &Site, candidate: &Candidate) -> bool {
     let Candidate { person, sealed, last } = candidate;
     site.node.read(|state| {
-        state.contact_of(*person) == Some(sealed) && last_day(state, *person, site.options.utc_offset_min) == *last
+        state.contact_of(*person) == Some(sealed)
+            && last_day(state, *person, site.options.utc_offset_min) == *last
     })
 }
 
@@ -233,15 +243,10 @@ mod tests {
 
     #[test]
     fn a_contact_ends_after_the_latest_of_what_is_known() {
-        let ends = |since: Option<i32>, last: Option<i32>| {
-            ends_on(since.map(Date), last.map(Date), 90).map(|date| date.0)
-        };
-        assert_eq!(ends(Some(100), None), Some(191));
-        assert_eq!(ends(None, Some(100)), Some(191));
-        assert_eq!(ends(Some(100), Some(150)), Some(241));
-        assert_eq!(ends(Some(150), Some(100)), Some(241));
-        assert_eq!(ends(None, None), None, "it stays until its person comes again");
-        assert_eq!(ends_on(Some(Date(i32::MAX)), None, u32::MAX), Some(Date(i32::MAX)));
+        let ends = |since: i32, last: Option<i32>| ends_on(Date(since), last.map(Date), 90).0;
+        assert_eq!((ends(100, None), ends(100, Some(50))), (191, 191));
+        assert_eq!((ends(100, Some(150)), ends(150, Some(100))), (241, 241));
+        assert_eq!(ends_on(Date(i32::MAX), None, u32::MAX), Date(i32::MAX));
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod store;
 mod writer;
 
 pub use audit::AuditKey;
+pub(crate) use audit::LASTS_MS as AUDIT_LASTS_MS;
 pub(crate) use sealing::{decode, encode};
 pub use shared::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};
 pub use staff::{Account, FirstRun, STAFF_MAX, StaffRecord};
@@ -58,6 +59,9 @@ const AUDIT: TableDefinition<'static, (u64, u64), &'static [u8]> = TableDefiniti
 const FOLLOWED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("followed");
 /// The same of the vault that this one is a copy of; it counts for nothing until [`Vault::rejoin`].
 const COPIED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("copied");
+
+/// Since when contacts are sealed with their day, as far as this vault knows; one row.
+const DATED: TableDefinition<'static, (), i32> = TableDefinition::new("contacts dated since");
 
 /// Writes that may wait.
 const WRITES_MAX: usize = 16_384;
@@ -254,12 +258,7 @@ impl Vault {
     /// # Errors
     ///
     /// A passing problem when the vault is overloaded, away or broken.
-    pub async fn seal(
-        &self,
-        person: PersonId,
-        contact: &Contact,
-        today: Date,
-    ) -> Result<Box<[u8]>, Problem> {
+    pub async fn seal(&self, person: PersonId, contact: &Contact, today: Date) -> Result<Box<[u8]>, Problem> {
         let wrapped = match (&self.shared, self.wrapped_key(person)) {
             // What is here may have been replaced elsewhere a moment ago.
             (Some(shared), _) => shared.keep_key(person, self.fresh_key(person)?).await?,
@@ -312,6 +311,22 @@ impl Vault {
         match &self.shared {
             Some(shared) => shared.forget_key(person).await,
             None => self.write(|reply| Write::ForgetKey { person, reply }).await,
+        }
+    }
+
+    /// The day that counts for contacts of before days were sealed with them: the first on which this
+    /// was asked. Durable before it answers.
+    ///
+    /// # Errors
+    ///
+    /// A passing problem of the vault.
+    pub async fn dated_since(&self, today: Date) -> Result<Date, Problem> {
+        let here = self
+            .store
+            .read(|transaction| Ok(transaction.open_table(DATED)?.get(())?.map(|since| since.value())));
+        match here {
+            Ok(Some(since)) => Ok(Date(since)),
+            _ => self.write(|reply| Write::DateFrom { today: today.0, reply }).await.map(Date),
         }
     }
 

@@ -27,7 +27,8 @@ pub struct Privacy {
 
 impl Default for Privacy {
     fn default() -> Self {
-        let PrivacyOptions { controller, contact, keep_contact_days, backup_days } = PrivacyOptions::default();
+        let PrivacyOptions { controller, contact, keep_contact_days, backup_days } =
+            PrivacyOptions::default();
         Privacy { controller, contact, keep_contact_days, backup_days }
     }
 }
@@ -84,7 +85,8 @@ mod tests {
             ("contact = \"a\\nb\"", "privacy.contact"),
             ("keep_days = 30", "keep_days"),
         ] {
-            let error = format!("{:#}", Config::parse(&format!("data = \"x\"\n[privacy]\n{line}")).unwrap_err());
+            let error =
+                format!("{:#}", Config::parse(&format!("data = \"x\"\n[privacy]\n{line}")).unwrap_err());
             assert!(error.contains(says), "{error:?} says {says:?}");
         }
     }

@@ -52,7 +52,10 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
         let mut sealed = Vec::new();
         for person in 0..20 {
             let (one, other) = (contact("Kim"), contact("Lee"));
-            let both = tokio::join!(here.seal(PersonId(person), &one, TODAY), there.seal(PersonId(person), &other, TODAY));
+            let both = tokio::join!(
+                here.seal(PersonId(person), &one, TODAY),
+                there.seal(PersonId(person), &other, TODAY)
+            );
             sealed.push((both.0.unwrap(), both.1.unwrap()));
         }
         sealed

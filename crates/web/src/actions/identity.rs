@@ -296,7 +296,8 @@ pub(crate) fn asked_too_soon(wait_ms: u64) -> Problem {
     often().after_ms(u32::try_from(wait_ms).unwrap_or(u32::MAX).max(1_000))
 }
 
-fn last_digits(telephone: &str) -> String {
+/// The last digits of a number: enough to know one's own by.
+pub(crate) fn last_digits(telephone: &str) -> String {
     let tail = telephone.len().saturating_sub(4);
     format!("···{}", telephone.get(tail..).unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::{AUDIT, CACHE_BYTES, COPIED, ENDED, FOLLOWED, PEOPLE, STAFF};
+use super::{AUDIT, CACHE_BYTES, COPIED, DATED, ENDED, FOLLOWED, PEOPLE, STAFF};
 
 /// Why a write did not happen. Nothing of it is kept.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -69,6 +69,7 @@ impl Store {
         transaction.open_table(FOLLOWED)?;
         transaction.open_table(COPIED)?;
         transaction.open_table(AUDIT)?;
+        transaction.open_table(DATED)?;
         transaction.commit()?;
         let (database, closed) = (RwLock::new(Some(database)), AtomicBool::new(false));
         // Nobody has read version 1.
@@ -161,6 +162,9 @@ impl Store {
                 for row in from.open_table(AUDIT)?.iter()? {
                     let (key, entry) = row?;
                     audit.insert(key.value(), entry.value())?;
+                }
+                if let Some(since) = from.open_table(DATED)?.get(())? {
+                    into.open_table(DATED)?.insert((), since.value())?;
                 }
                 if let Some(followed) = from.open_table(FOLLOWED)?.get(())? {
                     into.open_table(COPIED)?.insert((), followed.value())?;

@@ -11,12 +11,14 @@ mod booking;
 mod desk;
 mod open;
 mod operator;
+mod privacy;
 mod staff;
 
 pub use booking::*;
 pub use desk::*;
 pub use open::*;
 pub use operator::*;
+pub use privacy::*;
 pub use staff::*;
 
 /// Where a room or campaign is, as a word on a page.
