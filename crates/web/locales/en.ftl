@@ -809,6 +809,18 @@ forget-done-backups = In backups they are for { $n ->
 forget-done-again = To see or cancel a booking later, say who you are again.
 forget-nobody = Nobody is signed in here
 forget-nobody-lead = If you have just deleted your name and number, that is done. Otherwise say who you are first.
+looked = Your name
+looked-never = Nobody of the staff has looked at your name for this booking.
+looked-times = { $n ->
+    [one] The staff looked at your name for this booking once.
+   *[other] The staff looked at your name for this booking { $n } times.
+ }
+looked-list = { $n ->
+    [one] A list of that day with names was made once.
+   *[other] A list of that day with names was made { $n } times.
+ }
+looked-last = Last: { $s }.
+looked-why = Who may see it, and what is kept
 phone-forget = Delete the caller's name and number
 phone-forget-hint = They want no more messages, and nothing of their name kept. Bookings stay valid: read the codes out first. It cannot be taken back, and it is in the audit list, without the name.
 phone-forget-go = Delete them, and end the call

@@ -17,6 +17,8 @@ const EFFECTS_EVERY: Duration = Duration::from_millis(200);
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
 /// Sign-ins that were counted go into the audit list this often.
 const SIGN_INS_EVERY: Duration = Duration::from_secs(60);
+/// Looks at names are counted after the start, and anew where that failed or there were too many.
+const LOOKS_EVERY: Duration = Duration::from_secs(60 * 60);
 /// What happened is recorded this often.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 
@@ -30,6 +32,7 @@ pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     tasks.spawn(report_health(Arc::clone(site)));
     tasks.spawn(note_counted(Arc::clone(site)));
     tasks.spawn(retention::run(Arc::clone(site)));
+    tasks.spawn(count_looks(Arc::clone(site)));
     tasks.spawn(series::run(Arc::clone(site), every(RECORD_EVERY)));
     tasks
 }
@@ -59,6 +62,18 @@ async fn note_counted(site: Arc<Site>) {
     loop {
         interval.tick().await;
         note_sign_ins(&site).await;
+    }
+}
+
+async fn count_looks(site: Arc<Site>) {
+    let mut interval = every(LOOKS_EVERY);
+    loop {
+        interval.tick().await;
+        let vault = site.vault.clone();
+        let counted = tokio::task::spawn_blocking(move || vault.count_looks()).await;
+        if let Ok(Err(problem)) = counted {
+            tracing::warn!(code = problem.code, "people are not told how often their names were looked at");
+        }
     }
 }
 

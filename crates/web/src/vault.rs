@@ -31,6 +31,7 @@ use crate::problem::Problem;
 use crate::random;
 
 mod audit;
+mod looks;
 mod replica;
 mod sealing;
 mod shared;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use audit::AuditKey;
 pub(crate) use audit::LASTS_MS as AUDIT_LASTS_MS;
+pub use looks::Looked;
 pub(crate) use sealing::{decode, encode};
 pub use shared::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};
 pub use staff::{Account, FirstRun, STAFF_MAX, StaffRecord};

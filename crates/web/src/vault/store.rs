@@ -16,6 +16,7 @@ use redb::{
     WriteTransaction,
 };
 
+use super::looks::Looks;
 use super::{AUDIT, CACHE_BYTES, COPIED, DATED, ENDED, FOLLOWED, PEOPLE, STAFF};
 
 /// Why a write did not happen. Nothing of it is kept.
@@ -47,6 +48,8 @@ pub(super) struct Store {
     closed: AtomicBool,
     /// Counts changes of the staff.
     staff_version: AtomicU64,
+    /// Who was looked at.
+    looks: Looks,
 }
 
 impl Store {
@@ -73,7 +76,8 @@ impl Store {
         transaction.commit()?;
         let (database, closed) = (RwLock::new(Some(database)), AtomicBool::new(false));
         // Nobody has read version 1.
-        Ok(Store { open, database, closed, staff_version: AtomicU64::new(1) })
+        let (staff_version, looks) = (AtomicU64::new(1), Looks::default());
+        Ok(Store { open, database, closed, staff_version, looks })
     }
 
     /// Reads what was last committed.
@@ -101,6 +105,11 @@ impl Store {
     /// Grows whenever someone of the staff was changed.
     pub(super) fn staff_version(&self) -> u64 {
         self.staff_version.load(Ordering::Acquire)
+    }
+
+    /// Who was looked at, of what is committed.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// Someone of the staff was changed, and that is committed.

@@ -154,6 +154,7 @@ pub(super) fn write_loop(store: &Store, mut waiting: mpsc::Receiver<Write>) {
                 if batch.iter().any(Write::is_of_staff) {
                     store.staff_changed();
                 }
+                store.looks().wrote(&batch);
                 answer(batch.drain(..), answers);
             }
             Err(why) => refuse(batch.drain(..), why),

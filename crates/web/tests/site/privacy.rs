@@ -8,6 +8,7 @@ use jari_core::{Body, Command, Outcome, Time, limits};
 use jari_journal::FaultyStream;
 use jari_web::language::Language;
 use jari_web::retention::{self, Pace, Swept};
+use jari_web::staff::Role;
 use jari_web::vault::Contact;
 use jari_wire::token::Session;
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ use crate::staff::{PASSWORD, signed_in};
 
 const BIRTH: &str = "1964-03-07";
 const DAY: u64 = 86_400_000;
+/// The day on which the slots of a test begin.
+const DATE: &str = crate::desks::DAY;
 
 /// No pauses: the clock of a test stands still.
 const AT_ONCE: Pace = Pace { slice: 2, between_slices: Duration::ZERO, between_people: Duration::ZERO };
@@ -152,7 +155,7 @@ async fn a_person_is_forgotten_by_one_button_and_finds_their_bookings_again() {
     browser.open("/forget").await.says("name=\"telephone\"");
     browser.post("/forget", &[("csrf".to_owned(), "x".to_owned())].into()).await;
     assert_eq!(browser.status, 403, "a form of nobody's");
-    // A page that other sites can make a browser send is no wish of the person's.
+    // Who comes again is known again.
     site.clock.advance_ms(60_000);
     browser.open("/identify?next=/bookings").await;
     identify(&site, &mut browser, 1).await;
@@ -201,14 +204,9 @@ async fn a_contact_ends_so_many_days_after_its_person_came_last() {
     assert_eq!(swept(&site), ["(service) 1 contacts"], "and no entry");
     site.at(START + 121 * DAY).await;
     assert_eq!(sweep(&site).await, forgotten(1));
-    // The keys are gone, not only what they open.
-    for person in [first, second] {
-        assert!(!is_kept(&site, person).await);
-        let fresh = before.clone().filter(|_| person == second);
-        if let Some(sealed) = fresh {
-            assert_eq!(site.site.vault.contact(person, &sealed).await, Ok(None));
-        }
-    }
+    assert!(!is_kept(&site, second).await);
+    // The key is gone, not only what it opened: an old copy of the sealed bytes says nothing any more.
+    assert_eq!(site.site.vault.contact(second, &before.unwrap()).await, Ok(None));
 }
 
 #[tokio::test]
@@ -285,7 +283,9 @@ async fn only_the_node_with_the_lease_forgets() {
     let two = site_with(&stream, 2, 2, |_| {}).await;
     let someone = person(&one, &one.citizen(1, BIRTH).await);
     let late = START + 91 * DAY;
-    (one.clock.set(Time(late)), two.clock.set(Time(late)));
+    for site in [&one, &two] {
+        site.clock.set(Time(late));
+    }
     assert_eq!(one.site.node.read(|state| state.data().lease), None);
     let take = Command { id: CommandId(0), body: two.site.node.identity().ask() };
     assert!(matches!(two.site.node.submit(take).await.unwrap(), Outcome::Leased { .. }));
@@ -328,4 +328,44 @@ async fn an_agent_deletes_a_callers_name_after_a_second_look() {
     assert_eq!(audit, [once.clone(), once]);
     let bookings = staff.saying("jari-call", call).get("/api/v1/operator/calls/bookings").await.json();
     assert_eq!(bookings[0]["status"], Value::from("booked"), "{bookings}");
+}
+
+#[tokio::test]
+async fn a_person_is_told_how_often_their_name_was_looked_at_and_not_by_whom() {
+    let (site, slot) = desk(3).await;
+    let citizen = site.citizen(1, BIRTH).await;
+    let (booking, other) = (booked(&site, &citizen, slot).await, site.citizen(2, BIRTH).await);
+    let other = booked(&site, &other, slot).await;
+    let mut browser = Browser::new(&site, "en");
+    browser.keep("jari_session", citizen.token());
+    browser.open("/bookings").await.follow("/bookings/").await;
+    assert!(!browser.html.contains("Your name"), "nothing is said before it is counted");
+    let page = browser.path.clone();
+    let mut clinic = signed_in(&site, "desk", PASSWORD, "").await;
+    let look = async |booking: u64| {
+        let staff = site.nobody().bearing(crate::staff::token(&site, 10, Role::Clinic, 1));
+        let path = format!("/api/v1/operator/bookings/{booking}/contact");
+        staff.must_post(&path, &json!({}), 200).await;
+    };
+    look(booking).await;
+    site.site.vault.count_looks().unwrap();
+    browser.open(&page).await.says("looked at your name for this booking once. Last: Wed 14 July 19:00 KST.");
+    assert!(!browser.html.contains("A list of that day"), "none was made");
+    site.clock.advance_ms(3_600_000);
+    look(booking).await;
+    look(other).await;
+    clinic
+        .open(&format!("/operator/desk/0/print?day={DATE}"))
+        .await
+        .submit("/print", &[])
+        .await
+        .says("김하늘 나");
+    // Counted again, nothing is counted twice.
+    site.site.vault.count_looks().unwrap();
+    browser.open(&page).await.says("for this booking 2 times. Last: Wed 14 July 20:00 KST.");
+    browser.says("with names was made once").says("href=\"/privacy\"");
+    // After thirteen months an entry is gone, and with it the count.
+    site.clock.advance_ms(397 * DAY);
+    let told = site.site.vault.looked(booking as u32, 0, DATE, site.site.node.now().0).unwrap();
+    assert_eq!(told.map(|looked| looked.times), [0, 0]);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::problem::Culprit;
+use crate::staff::audit::Entry;
 
 /// A node that can be stopped and started again.
 struct Node {
@@ -350,4 +351,32 @@ async fn the_audit_list_forgets_what_is_older_than_thirteen_months() {
         vault.note(&note_of(&format!("{month}"), month * 30 * 86_400_000)).await.unwrap();
     }
     assert_eq!(noted(&vault).len(), 14);
+}
+
+#[tokio::test]
+async fn looks_at_names_are_counted_once_at_every_node() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    let look = |at_ms: u64, what: &str, on: &str| Entry::new(at_ms, "desk", what, on);
+    here.note(&look(1_000, "look_at_contact", "booking 7")).await.unwrap();
+    here.count_looks().unwrap();
+    assert_eq!(there.looked(7, 3, "2021-07-16", 9_000), None, "it has not counted");
+    here.note(&look(2_000, "look_at_contact", "booking 7")).await.unwrap();
+    here.note(&look(3_000, "look_at_contact", "booking 70")).await.unwrap();
+    here.note(&look(4_000, "print_names", "desk 3, 2021-07-16, 12 bookings")).await.unwrap();
+    here.note(&look(5_000, "print_names", "desk 3, 2021-07-17, 12 bookings")).await.unwrap();
+    here.note(&look(6_000, "check_in", "booking 7")).await.unwrap();
+    here.note(&look(7_000, "look_at_contact", "booking 7").refused(7_000, "vault_away")).await.unwrap();
+    let expected = Some([Looked { times: 2, last_ms: 2_000 }, Looked { times: 1, last_ms: 4_000 }]);
+    for vault in [&here, &there] {
+        vault.catch_up().await.unwrap();
+        vault.count_looks().unwrap();
+        assert_eq!(vault.looked(7, 3, "2021-07-16", 9_000), expected);
+    }
+    there.note(&look(8_000, "look_at_contact", "booking 7")).await.unwrap();
+    here.catch_up().await.unwrap();
+    for vault in [&here, &there] {
+        let [name, _] = vault.looked(7, 3, "2021-07-16", 9_000).unwrap();
+        assert_eq!(name, Looked { times: 3, last_ms: 8_000 });
+    }
 }
