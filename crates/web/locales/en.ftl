@@ -711,7 +711,7 @@ privacy-contact-long = { $n ->
    *[other] { $n } days
  } after the last of these: you said who you are (counted to the month), you had a visit, or a booking of yours was changed. Once a day the keys of all whose time is over are deleted. Or at once, when you ask for it.
 privacy-contact-who = The staff of your clinic and the operators of this service, one booking at a time or on a list of the day. Before each look it is written down who looks. A telephone agent sees your name while you call.
-privacy-birth-what = It is in the sign-in on your own device. When you hold a place, or wait for a leftover one, it goes into the records, beside a number instead of your name.
+privacy-birth-what = It is in the sign-in on your own device. When you hold a place, get one at a clinic's desk, or wait for a leftover one, it goes into the records, beside a number instead of your name.
 privacy-birth-why = Who may book, and on which day, goes by it.
 privacy-birth-long = On your device { $n ->
     [one] { $n } day
