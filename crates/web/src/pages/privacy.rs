@@ -68,80 +68,72 @@ async fn my_contact(caller: &Caller, session: &Session) -> Option<MyContact> {
 
 /// Each thing that is kept, in the order in which people ask.
 fn facts(site: &Site, words: &Words) -> Vec<PrivacyFact> {
-    let options = &site.options;
-    let fact = |title: &str, what: &str, why: &str, long: String, who: String| PrivacyFact {
-        title: words.t(title),
-        what: words.t(what),
-        why: words.t(why),
-        long,
-        who,
-    };
-    let t = |key: &str| words.t(key);
-    let n = |key: &str, number: u64| words.n(key, number);
-    // Without a carrier messages stay here, codes included.
-    let in_memory = options.messenger.is_none() || options.demo;
-    let outbox = || n("privacy-outbox-long", options.messages_max as u64);
-    let messages = if in_memory { outbox() } else { t("privacy-messages-long") };
-    let codes =
-        if in_memory { outbox() } else { n("privacy-codes-long", caller::CHALLENGE_KEPT_S / MINUTE_S) };
-    let carried = if options.messenger.is_some() { "privacy-messages-what" } else { "privacy-outbox-what" };
-    let contact_long = n("privacy-contact-long", options.privacy.keep_contact_days.into());
-    let birth_long = n("privacy-birth-long", options.session_ms / 1_000 / DAY_S);
-    let audit_long = n("privacy-audit-long", AUDIT_LASTS_MS / 1_000 / DAY_S / MONTH_DAYS);
-    let backups_long = n("privacy-backups-long", options.privacy.backup_days.into());
-    let records = || t("privacy-records-long");
-    let mut facts = vec![
-        fact(
-            "privacy-contact",
-            "privacy-contact-what",
-            "privacy-contact-why",
-            contact_long,
-            t("privacy-contact-who"),
-        ),
-        fact("birth", "privacy-birth-what", "privacy-birth-why", birth_long, t("privacy-birth-who")),
-        fact(
-            "my-bookings",
-            "privacy-bookings-what",
-            "privacy-bookings-why",
-            t("privacy-bookings-long"),
-            t("privacy-bookings-who"),
-        ),
-        fact("privacy-line", "privacy-line-what", "privacy-line-why", records(), t("privacy-line-who")),
-        fact("privacy-messages", carried, "privacy-messages-why", messages, t("privacy-messages-who")),
-        fact("privacy-codes", "privacy-codes-what", "privacy-codes-why", codes, t("privacy-codes-who")),
-        fact(
-            "privacy-network",
-            "privacy-network-what",
-            "privacy-network-why",
-            t("privacy-network-long"),
-            t("privacy-network-who"),
-        ),
-        fact(
-            "privacy-log",
-            "privacy-log-what",
-            "privacy-log-why",
-            t("privacy-log-long"),
-            t("privacy-machine-who"),
-        ),
-        fact("privacy-audit", "privacy-audit-what", "privacy-audit-why", audit_long, t("privacy-audit-who")),
-        fact(
-            "privacy-backups",
-            "privacy-backups-what",
-            "privacy-backups-why",
-            backups_long,
-            t("privacy-machine-who"),
-        ),
-    ];
-    let partners: Vec<&str> = options.partners.iter().map(|partner| partner.name.as_str()).collect();
-    if !partners.is_empty() {
-        let (key, why, who) = ("privacy-partners", "privacy-partners-why", t("privacy-partners-who"));
-        let partners = PrivacyFact {
-            what: words.s("privacy-partners-what", partners.join(", ")),
-            ..fact(key, key, why, records(), who)
-        };
-        facts.insert(3, partners);
-    }
+    let mut facts = of_people(site, words);
+    facts.extend(of_partners(site, words));
+    facts.extend(of_messages(site, words));
+    facts.extend(of_machines(site, words));
     facts
+}
+
+/// What one thing is, why it is kept and who sees it, by their messages; and for how long.
+fn fact(words: &Words, [title, what, why, who]: [&str; 4], long: String) -> PrivacyFact {
+    PrivacyFact { title: words.t(title), what: words.t(what), why: words.t(why), who: words.t(who), long }
+}
+
+fn of_people(site: &Site, words: &Words) -> [PrivacyFact; 4] {
+    let options = &site.options;
+    let contact = ["privacy-contact", "privacy-contact-what", "privacy-contact-why", "privacy-contact-who"];
+    let birth = ["birth", "privacy-birth-what", "privacy-birth-why", "privacy-birth-who"];
+    let bookings = ["my-bookings", "privacy-bookings-what", "privacy-bookings-why", "privacy-bookings-who"];
+    let line = ["privacy-line", "privacy-line-what", "privacy-line-why", "privacy-line-who"];
+    [
+        fact(words, contact, words.n("privacy-contact-long", options.privacy.keep_contact_days)),
+        fact(words, birth, words.n("privacy-birth-long", options.session_ms / 1_000 / DAY_S)),
+        fact(words, bookings, words.t("privacy-bookings-long")),
+        fact(words, line, words.t("privacy-records-long")),
+    ]
+}
+
+/// Through whom else people book; nothing where there is nobody.
+fn of_partners(site: &Site, words: &Words) -> Option<PrivacyFact> {
+    let names: Vec<&str> = site.options.partners.iter().map(|partner| partner.name.as_str()).collect();
+    (!names.is_empty()).then(|| PrivacyFact {
+        title: words.t("privacy-partners"),
+        what: words.s("privacy-partners-what", names.join(", ")),
+        why: words.t("privacy-partners-why"),
+        long: words.t("privacy-records-long"),
+        who: words.t("privacy-partners-who"),
+    })
+}
+
+fn of_messages(site: &Site, words: &Words) -> [PrivacyFact; 2] {
+    let options = &site.options;
+    let carried = if options.messenger.is_some() { "privacy-messages-what" } else { "privacy-outbox-what" };
+    let messages = ["privacy-messages", carried, "privacy-messages-why", "privacy-messages-who"];
+    let codes = ["privacy-codes", "privacy-codes-what", "privacy-codes-why", "privacy-codes-who"];
+    let (messages_long, codes_long) = if site.keeps_outbox() {
+        // They stay here, codes included.
+        let long = words.n("privacy-outbox-long", options.messages_max as u64);
+        (long.clone(), long)
+    } else {
+        let codes = words.n("privacy-codes-long", caller::CHALLENGE_KEPT_S / MINUTE_S);
+        (words.t("privacy-messages-long"), codes)
+    };
+    [fact(words, messages, messages_long), fact(words, codes, codes_long)]
+}
+
+fn of_machines(site: &Site, words: &Words) -> [PrivacyFact; 4] {
+    let network = ["privacy-network", "privacy-network-what", "privacy-network-why", "privacy-network-who"];
+    let log = ["privacy-log", "privacy-log-what", "privacy-log-why", "privacy-machine-who"];
+    let audit = ["privacy-audit", "privacy-audit-what", "privacy-audit-why", "privacy-audit-who"];
+    let backups = ["privacy-backups", "privacy-backups-what", "privacy-backups-why", "privacy-machine-who"];
+    let months = AUDIT_LASTS_MS / 1_000 / DAY_S / MONTH_DAYS;
+    [
+        fact(words, network, words.t("privacy-network-long")),
+        fact(words, log, words.t("privacy-log-long")),
+        fact(words, audit, words.n("privacy-audit-long", months)),
+        fact(words, backups, words.n("privacy-backups-long", site.options.privacy.backup_days)),
+    ]
 }
 
 /// Every cookie of the service's, by its name.
