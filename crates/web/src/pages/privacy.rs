@@ -68,7 +68,7 @@ async fn my_contact(caller: &Caller, session: &Session) -> Option<MyContact> {
 
 /// Each thing that is kept, in the order in which people ask.
 fn facts(site: &Site, words: &Words) -> Vec<PrivacyFact> {
-    let mut facts = of_people(site, words);
+    let mut facts = Vec::from(of_people(site, words));
     facts.extend(of_partners(site, words));
     facts.extend(of_messages(site, words));
     facts.extend(of_machines(site, words));
