@@ -100,5 +100,10 @@ async function answerThePhone(stage) {
   await surveyor.survey(agent.page, "phone-held", { still: true });
   await agent.enter("form[action$='/confirm'] button");
   surveyor.expect("phone", await agent.page.locator(".state.open").isVisible(), "nothing is booked for the caller");
+  await agent.press("form[action$='/phone/forget'] button");
+  await surveyor.survey(agent.page, "phone-forget", { still: true });
+  await agent.press("form[action$='/phone/forget'] button");
+  surveyor.expect("phone", await agent.page.locator(".note.good").isVisible(), "the caller is not forgotten");
+  surveyor.expect("phone", await agent.page.locator("form[action$='/find']").isVisible(), "the call goes on");
   await agent.context.close();
 }

@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+// By its path, since the fuzzer takes this file by its own.
+#[path = "config/privacy.rs"]
+mod privacy;
+
+pub use privacy::Privacy;
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +50,9 @@ pub struct Config {
     /// See [`Staff`].
     #[serde(default)]
     pub staff: Staff,
+    /// See [`Privacy`].
+    #[serde(default)]
+    pub privacy: Privacy,
     /// Channels that book for their own users.
     #[serde(default, rename = "partner")]
     pub partners: Vec<Partner>,
@@ -396,6 +405,7 @@ impl Config {
         config.journal.check()?;
         config.limits.check()?;
         config.messages.check()?;
+        config.privacy.check()?;
         for partner in &config.partners {
             partner.check()?;
         }

@@ -190,6 +190,10 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
     if messenger.is_none() && !config.demo {
         tracing::warn!("there is no [messages.webhook] and no [messages.smtp]: one-time codes reach nobody");
     }
+    let privacy = config.privacy.options();
+    if !config.demo && (privacy.controller.is_empty() || privacy.contact.is_empty()) {
+        tracing::warn!("[privacy] says no controller or no contact: people are not told who has their data");
+    }
     let defaults = SiteOptions::default();
     let per_second = config.limits.joins_per_second_per_network;
     Ok(SiteOptions {
@@ -208,6 +212,7 @@ fn site_options(config: &Config) -> anyhow::Result<SiteOptions> {
         messenger,
         certificate_of: config.certificate_of.clone(),
         require_totp: config.staff.require_totp,
+        privacy,
         messages: MessageOptions { in_flight_max: config.messages.in_flight_max, ..defaults.messages },
         ..defaults
     })

@@ -136,6 +136,13 @@ fn the_service_manager_takes_the_units() {
     assert!(files >= connections.parse::<u64>().unwrap() + 64, "a connection is a file");
     let stop_s: u64 = value(&unit, "TimeoutStopSec=").trim_end_matches('s').parse().unwrap();
     let drain = value(&text("cluster/jari.toml"), "drain_ms").replace('_', "");
+    let unit = text("systemd/jari-backup.service");
+    let older_than = value(&unit, "ExecStartPost=").split(" -mtime +").nth(1).unwrap();
+    let kept = older_than.split(' ').next().unwrap().parse::<u64>().unwrap() + 1;
+    for file in ["single/jari.toml", "cluster/jari.toml"] {
+        let promised = value(&text(file), "backup_days").parse::<u64>().unwrap();
+        assert!(kept <= promised, "backups are deleted when people are told that they are");
+    }
     // The last call and the longest request come after the wait, and then the snapshot.
     assert!(drain.parse::<u64>().unwrap() / 1_000 + 21 + 60 <= stop_s, "nobody is killed while they drain");
 }

@@ -39,12 +39,16 @@ impl Identity {
         Body::TakeLease { node: self.node, life: self.life }
     }
 
-    /// What this node should do at `now`, by its own clock.
+    /// What this node should do about effects at `now`, by its own clock.
     #[must_use]
     pub fn duty(self, data: &Data, now: Time) -> Duty {
-        if data.effects.is_empty() {
-            return Duty::Rest;
-        }
+        if data.effects.is_empty() { Duty::Rest } else { self.turn(data, now) }
+    }
+
+    /// The same of whatever else one node is to do for all, effects or none. Ask only where there is
+    /// something to be done.
+    #[must_use]
+    pub fn turn(self, data: &Data, now: Time) -> Duty {
         if data.rules < RULES_LEASES {
             return Duty::Perform { until: Time(u64::MAX) };
         }
@@ -110,5 +114,6 @@ mod tests {
         let mut idle = waiting(2, None);
         idle.effects.pop_front();
         assert_eq!(ME.duty(&idle, Time(1)), Duty::Rest);
+        assert_eq!(ME.turn(&idle, Time(1)), Duty::Ask, "whatever else there is to do");
     }
 }

@@ -683,6 +683,153 @@ standby-way = { $n } minutes away
 standby-until = until { $s }
 standby-leave = Stand down
 
+# People's data
+privacy-title = Your data
+privacy-lead = What this service keeps of you, why, for how long, and who sees it. It shows no advertising and loads nothing from other companies.
+privacy-demo = This is a demonstration. Messages, with the telephone numbers they went to, are shown to everybody. Use a made-up name and number.
+privacy-why = Why
+privacy-long = How long
+privacy-who = Who sees it
+privacy-mine = What is kept of you now
+privacy-mine-until = Your name and number are kept. If you do not come again they are deleted on { $s } or the day after.
+privacy-mine-none = No name and no number is kept of you. They were deleted.
+privacy-days = { $n ->
+    [one] { $n } day
+   *[other] { $n } days
+ }
+privacy-hours = { $n ->
+    [one] { $n } hour
+   *[other] { $n } hours
+ }
+privacy-minutes = { $n ->
+    [one] { $n } minute
+   *[other] { $n } minutes
+ }
+privacy-contact = Your name and telephone number
+privacy-contact-what = They are kept sealed, under a key that belongs to you alone. When the key is deleted nobody can read them any more, this service included.
+privacy-contact-why = So that news of your booking reach you, and the clinic knows who comes.
+privacy-contact-long = { $n ->
+    [one] { $n } day
+   *[other] { $n } days
+ } after the last of these: you said who you are (counted to the month), you had a visit, or a booking of yours was changed. Once a day the keys of all whose time is over are deleted. Or at once, when you ask for it.
+privacy-contact-who = The staff of your clinic and the operators of this service, one booking at a time or on a list of the day. Before each look it is written down who looks. A telephone agent sees your name while you call.
+privacy-birth-what = It is in the sign-in on your own device. When you hold a place, get one at a clinic's desk, or wait for a leftover one, it goes into the records, beside a number instead of your name.
+privacy-birth-why = Who may book, and on which day, goes by it.
+privacy-birth-long = On your device { $n ->
+    [one] { $n } day
+   *[other] { $n } days
+ }, or until you sign out. In the records as long as this service keeps its records.
+privacy-birth-who = A telephone agent while you call. Nobody else is shown it.
+privacy-bookings-what = Clinic, time, dose, how it was booked, and what became of it. Instead of your name there is a number, computed with a secret key from your name, birth date and telephone number. That is how you find your bookings on any device.
+privacy-bookings-why = So that the place is yours, is given once, and the count of places adds up.
+privacy-bookings-long = As long as this service keeps its records, cancelled bookings as well. They stay when your name is deleted.
+privacy-bookings-who = The staff of the clinic and of this service, by the booking's code and without your name. In public there are only counts.
+privacy-records-long = As long as this service keeps its records.
+privacy-line = Your place in line
+privacy-line-what = A running number, and two marks: came in, left. Where everyone gets one number only, also the number that is computed from your name.
+privacy-line-why = So that the order is kept, and anyone can check it.
+privacy-line-who = Nobody is shown whose number it is. How many wait is public.
+privacy-messages = Messages to you
+privacy-messages-what = Your telephone number and the words of a message are handed to the company that carries messages. The words say when and where, and the booking's code; not your name.
+privacy-messages-why = So that news of your booking reach you, also when this page is closed.
+privacy-messages-long = Here nothing is kept of a message once the company has taken it. How long the company keeps it, the company says.
+privacy-messages-who = The company. Of a message that failed, the staff of this service sees the last two digits of the number.
+privacy-outbox-what = No company carries messages for this service: they stay in it, with your telephone number.
+privacy-outbox-long = The newest { $n }, in memory, until the service is started again. Yours go when you have your name deleted.
+privacy-codes = Codes that prove it is you
+privacy-codes-what = A code is in memory until it is sent, and is written down nowhere. Your own device keeps it sealed. For some seconds it is remembered that you were sent one.
+privacy-codes-why = So that nobody can say they are you, and nobody is sent many messages.
+privacy-codes-long = { $n ->
+    [one] { $n } minute
+   *[other] { $n } minutes
+ } at the most.
+privacy-codes-who = Whoever carries the message.
+privacy-partners = Other services through which you can book
+privacy-partners-what = { $s }. Each tells this service who you are: name, birth date and telephone number.
+privacy-partners-why = So that you can book there as well.
+privacy-partners-who = Whoever runs that service sees the bookings of the people it has told of, and their names.
+privacy-network = Where you come from in the network
+privacy-network-what = The address of your network connection is used while you are answered. When many come from one network, a moment is remembered for that network as a whole, by a random number and without the address.
+privacy-network-why = So that a crowd in one network does not push everybody else away.
+privacy-network-long = In memory, until the service is started again. No address is written to a disk or a log.
+privacy-network-who = Nobody. Whatever stands between you and this service may keep lists of its own: ask whoever answers for it.
+privacy-log = The log
+privacy-log-what = What went wrong, and when. There are numbers of bookings in it, but no names, no telephone numbers and no network addresses.
+privacy-log-why = So that faults are found.
+privacy-log-long = As long as the machine keeps its log.
+privacy-machine-who = Whoever runs the machine.
+privacy-audit = What the staff did
+privacy-audit-what = Who of the staff did what, and when. Also that somebody looked at your name: by the number of your booking, without the name.
+privacy-audit-why = So that nobody looks without a reason.
+privacy-audit-long = { $n ->
+    [one] { $n } month
+   *[other] { $n } months
+ }. Then the entries are deleted.
+privacy-audit-who = Auditors and operators of this service.
+privacy-backups = Backups
+privacy-backups-what = Copies of all that is written to the disk, the keys included.
+privacy-backups-why = So that no place is lost when a machine breaks.
+privacy-backups-long = The operator promises to delete each after { $n ->
+    [one] { $n } day
+   *[other] { $n } days
+ }. Whatever is deleted here is gone from backups by then.
+privacy-cookies = Cookies
+privacy-cookies-lead = Notes that your browser keeps for this service. None is for advertising, and none goes to anybody else.
+privacy-cookie-session = Who you are, once you have said so.
+privacy-cookie-challenge = The sealed code that was sent to you.
+privacy-cookie-ticket = Your number in a line.
+privacy-cookie-slip = From when you may take a number, when many come from one network.
+privacy-cookie-pass = That your turn has come.
+privacy-cookie-form = That a form was sent from this browser.
+privacy-cookie-language = The language you chose.
+privacy-cookie-staff = For the staff of this service only.
+privacy-controller = Who answers for it
+privacy-controller-unknown = Whoever runs this service has not said so yet.
+identify-privacy-link = What is kept, and for how long
+forget-title = Delete my name and number
+forget-goes = What goes
+forget-goes-1 = Your name and telephone number. Nobody can bring them back.
+forget-goes-2 = Messages: you will get none any more, not even about bookings that you have.
+forget-stays = What stays
+forget-stays-1 = Your bookings are valid. Note their codes, or say who you are again and you will find them; then your name and number are kept again.
+forget-stays-2 = Numbers in a line stay on this device.
+forget-stays-3 = You are signed out here. Other devices stay signed in for { $n ->
+    [one] { $n } day
+   *[other] { $n } days
+ } at the most, and show no name.
+forget-ahead = These are still ahead. If you do not want to come, give them back first: other people wait for them.
+forget-standby = You wait for a leftover place. No message would tell you of it.
+forget-go = Delete them now
+forget-keep = Keep them
+forget-already = No name and no number is kept of you. They were deleted before, and nothing is left to do.
+forget-done = They are deleted
+forget-done-lead = Your name and number cannot be read any more, and you are signed out on this device. Your bookings are valid.
+forget-done-backups = In backups they are for { $n ->
+    [one] { $n } more day
+   *[other] { $n } more days
+ } at the most, by the operator's promise. Should a backup have to be used meanwhile, they may be back: look here under “Your data”, and delete them again.
+forget-done-again = To see or cancel a booking later, say who you are again.
+forget-nobody = Nobody is signed in here
+forget-nobody-lead = If you have just deleted your name and number, that is done. Otherwise say who you are first.
+looked = Your name
+looked-never = Nobody of the staff has looked at your name for this booking.
+looked-times = { $n ->
+    [one] The staff looked at your name for this booking once.
+   *[other] The staff looked at your name for this booking { $n } times.
+ }
+looked-list = { $n ->
+    [one] A list of that day with names was made once.
+   *[other] A list of that day with names was made { $n } times.
+ }
+looked-last = Last: { $s }.
+looked-why = Who may see it, and what is kept
+phone-forget = Delete the caller's name and number
+phone-forget-hint = They want no more messages, and nothing of their name kept. Bookings stay valid: read the codes out first. It cannot be taken back, and it is in the audit list, without the name.
+phone-forget-go = Delete them, and end the call
+phone-forgotten = The name and number are deleted. The call is over.
+audit-forget-caller = deleted a caller's name and number
+audit-forget-contacts = deleted names and numbers whose time was over
+
 # The clinic's desk
 desk-title = Clinic's desk
 desk-find-clinic = Clinic's name
@@ -690,7 +837,7 @@ desk-code-hint = Scan the picture or type the code, then press Enter
 desk-find = Find
 desk-elsewhere = This booking is for another clinic: { $s }
 desk-contact = Name and telephone
-desk-contact-forgotten = No name is kept: the person had it forgotten.
+desk-contact-forgotten = There is no name: it was deleted, as the person wished or because its time was over.
 desk-check-in = Came
 desk-no-show = Did not come
 desk-expected = Expected

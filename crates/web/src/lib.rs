@@ -31,6 +31,7 @@ pub mod poll;
 pub mod prefix;
 pub mod problem;
 pub mod random;
+pub mod retention;
 pub mod series;
 pub mod server;
 pub mod shed;

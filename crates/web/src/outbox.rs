@@ -113,6 +113,19 @@ impl Outbox {
         ring.messages.push_back(Message { number, at_ms: at.0, to, purpose, text, effect });
     }
 
+    /// Forgets what was sent to a number.
+    pub fn forget(&self, to: &str) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ring { messages, effects, .. } = &mut *ring;
+        messages.retain(|message| {
+            let stays = message.to != to;
+            if let Some(effect) = message.effect.filter(|_| !stays) {
+                effects.remove(&effect);
+            }
+            stays
+        });
+    }
+
     /// The newest messages, newest first; `to` narrows them to one telephone number.
     #[must_use]
     pub fn newest(&self, limit: usize, to: Option<&str>) -> Vec<Message> {
@@ -140,5 +153,8 @@ mod tests {
         let to: Vec<String> = outbox.newest(9, None).into_iter().map(|message| message.to).collect();
         assert_eq!(to, ["c", "b"]);
         assert_eq!(outbox.newest(9, Some("a")), []);
+        outbox.forget("b");
+        let to: Vec<String> = outbox.newest(9, None).into_iter().map(|message| message.to).collect();
+        assert_eq!(to, ["c"]);
     }
 }

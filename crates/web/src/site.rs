@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use jari_core::time::Date;
 use jari_messenger::Messenger;
 use jari_node::{Handle, SeedSource};
 use jari_wire::KeyRing;
@@ -67,6 +68,8 @@ pub struct SiteOptions {
     pub utc_offset_min: i16,
     /// Everyone of the staff has to set up a second factor before anything else.
     pub require_totp: bool,
+    /// How long contacts are kept, and who answers for it.
+    pub privacy: PrivacyOptions,
     /// Shedding of writes.
     pub shed: ShedOptions,
     /// Where the minutes of the console's plots are kept over a restart; in memory only without.
@@ -77,6 +80,26 @@ pub struct SiteOptions {
     pub certificate_of: Option<String>,
     /// How `/metrics` is rendered; it is not there without.
     pub metrics: Option<RenderMetrics>,
+}
+
+/// What people are told of their data, where the service itself cannot know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PrivacyOptions {
+    /// Who runs the service; not said where it is empty.
+    pub controller: String,
+    /// How to reach them; not said where it is empty.
+    pub contact: String,
+    /// A name and a number are kept for so many days after they were needed last.
+    pub keep_contact_days: u32,
+    /// Backups are deleted after so many days. The operator's promise: nothing here enforces it.
+    pub backup_days: u32,
+}
+
+impl Default for PrivacyOptions {
+    fn default() -> Self {
+        let (controller, contact) = (String::new(), String::new());
+        PrivacyOptions { controller, contact, keep_contact_days: 90, backup_days: 7 }
+    }
 }
 
 impl Default for SiteOptions {
@@ -98,6 +121,7 @@ impl Default for SiteOptions {
             country_code: "82".into(),
             utc_offset_min: 540,
             require_totp: false,
+            privacy: PrivacyOptions::default(),
             shed: ShedOptions::default(),
             series_file: None,
             rehearse: None,
@@ -230,6 +254,11 @@ impl Site {
             vault,
             options,
         })
+    }
+
+    /// The day at the place, by the service's clock.
+    pub(crate) fn today(&self) -> Date {
+        self.node.now().date(self.options.utc_offset_min)
     }
 
     /// Whether messages are put into the outbox: it is shown, or there is nothing else.

@@ -1,5 +1,5 @@
 //! What runs beside the requests: messages to people, health reports to rooms, the record of what
-//! happens, sign-ins for the audit list, and the end of the certificate.
+//! happens, sign-ins for the audit list, the end of the certificate, and contacts whose time is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::actions::staff::note_sign_ins;
 use crate::site::Site;
-use crate::{certificate, effects, health, messages, series};
+use crate::{certificate, effects, health, messages, retention, series};
 
 /// Effects are looked for this often; one look costs a read of two numbers.
 const EFFECTS_EVERY: Duration = Duration::from_millis(200);
@@ -17,6 +17,8 @@ const EFFECTS_EVERY: Duration = Duration::from_millis(200);
 const HEALTH_EVERY: Duration = Duration::from_secs(1);
 /// Sign-ins that were counted go into the audit list this often.
 const SIGN_INS_EVERY: Duration = Duration::from_secs(60);
+/// Looks at names are counted after the start, and anew where that failed or there were too many.
+const LOOKS_EVERY: Duration = Duration::from_secs(60 * 60);
 /// What happened is recorded this often.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,8 @@ pub fn start(site: &Arc<Site>) -> JoinSet<()> {
     tasks.spawn(report_health(Arc::clone(site)));
     tasks.spawn(note_counted(Arc::clone(site)));
     tasks.spawn(watch_certificate(Arc::clone(site)));
+    tasks.spawn(retention::run(Arc::clone(site)));
+    tasks.spawn(count_looks(Arc::clone(site)));
     tasks.spawn(series::run(Arc::clone(site), every(RECORD_EVERY)));
     tasks
 }
@@ -70,6 +74,18 @@ async fn watch_certificate(site: Arc<Site>) {
     loop {
         interval.tick().await;
         certificate::look(&site).await;
+    }
+}
+
+async fn count_looks(site: Arc<Site>) {
+    let mut interval = every(LOOKS_EVERY);
+    loop {
+        interval.tick().await;
+        let vault = site.vault.clone();
+        let counted = tokio::task::spawn_blocking(move || vault.count_looks()).await;
+        if let Ok(Err(problem)) = counted {
+            tracing::warn!(code = problem.code, "people are not told how often their names were looked at");
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jari_core::ids::PersonId;
+use jari_core::time::Date;
 use jari_node::Rejected;
 use jari_wire::KeyRing;
 use redb::TableDefinition;
@@ -30,6 +31,7 @@ use crate::problem::Problem;
 use crate::random;
 
 mod audit;
+mod looks;
 mod replica;
 mod sealing;
 mod shared;
@@ -38,6 +40,8 @@ mod store;
 mod writer;
 
 pub use audit::AuditKey;
+pub(crate) use audit::LASTS_MS as AUDIT_LASTS_MS;
+pub use looks::Looked;
 pub(crate) use sealing::{decode, encode};
 pub use shared::{Asked, Changed, Changes, Created, Kept, SharedTable, Standing, TableFault};
 pub use staff::{Account, FirstRun, STAFF_MAX, StaffRecord};
@@ -58,6 +62,9 @@ const FOLLOWED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinit
 /// The same of the vault that this one is a copy of; it counts for nothing until [`Vault::rejoin`].
 const COPIED: TableDefinition<'static, (), (u64, &'static str)> = TableDefinition::new("copied");
 
+/// Since when contacts are sealed with their day, as far as this vault knows; one row.
+const DATED: TableDefinition<'static, (), i32> = TableDefinition::new("contacts dated since");
+
 /// Writes that may wait.
 const WRITES_MAX: usize = 16_384;
 /// When the disk is full: come back after so long.
@@ -74,6 +81,15 @@ pub struct Contact {
     pub telephone: String,
     /// The language of messages.
     pub language: Language,
+}
+
+/// A contact, and since when it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptContact {
+    /// The contact.
+    pub contact: Contact,
+    /// The day on which the person last said so; none where a build of before days were kept sealed it.
+    pub since: Option<Date>,
 }
 
 /// Never shows who it is.
@@ -238,13 +254,13 @@ impl Vault {
         self.store.copy_to(path).map_err(|error| VaultError::Open(Box::new(error)))
     }
 
-    /// Seals a contact under its person's key, which is durable before this answers. A
+    /// Seals a contact of this day under its person's key, which is durable before this answers. A
     /// new person costs one write, shared with everyone who comes in the same moment.
     ///
     /// # Errors
     ///
     /// A passing problem when the vault is overloaded, away or broken.
-    pub async fn seal(&self, person: PersonId, contact: &Contact) -> Result<Box<[u8]>, Problem> {
+    pub async fn seal(&self, person: PersonId, contact: &Contact, today: Date) -> Result<Box<[u8]>, Problem> {
         let wrapped = match (&self.shared, self.wrapped_key(person)) {
             // What is here may have been replaced elsewhere a moment ago.
             (Some(shared), _) => shared.keep_key(person, self.fresh_key(person)?).await?,
@@ -255,7 +271,7 @@ impl Vault {
             }
         };
         let key = self.unwrap_key(person, &wrapped).ok_or_else(damaged)?;
-        let sealed = seal(&key, &person.0.to_le_bytes(), &encode(contact))?;
+        let sealed = seal(&key, &person.0.to_le_bytes(), &encode(contact, Some(today)))?;
         Ok(sealed.into_boxed_slice())
     }
 
@@ -266,6 +282,15 @@ impl Vault {
     ///
     /// `vault_away` when it had to be asked and did not answer: nothing is known then.
     pub async fn contact(&self, person: PersonId, sealed: &[u8]) -> Result<Option<Contact>, Problem> {
+        Ok(self.kept(person, sealed).await?.map(|kept| kept.contact))
+    }
+
+    /// The same, with the day on which it was sealed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::contact`].
+    pub async fn kept(&self, person: PersonId, sealed: &[u8]) -> Result<Option<KeptContact>, Problem> {
         if sealed.is_empty() {
             return Ok(None);
         }
@@ -288,6 +313,22 @@ impl Vault {
         match &self.shared {
             Some(shared) => shared.forget_key(person).await,
             None => self.write(|reply| Write::ForgetKey { person, reply }).await,
+        }
+    }
+
+    /// The day that counts for contacts of before days were sealed with them: the first on which this
+    /// was asked. Durable before it answers.
+    ///
+    /// # Errors
+    ///
+    /// A passing problem of the vault.
+    pub async fn dated_since(&self, today: Date) -> Result<Date, Problem> {
+        let here = self
+            .store
+            .read(|transaction| Ok(transaction.open_table(DATED)?.get(())?.map(|since| since.value())));
+        match here {
+            Ok(Some(since)) => Ok(Date(since)),
+            _ => self.write(|reply| Write::DateFrom { today: today.0, reply }).await.map(Date),
         }
     }
 
@@ -335,7 +376,7 @@ impl Vault {
         })
     }
 
-    fn open_with(&self, person: PersonId, wrapped: &[u8], sealed: &[u8]) -> Option<Contact> {
+    fn open_with(&self, person: PersonId, wrapped: &[u8], sealed: &[u8]) -> Option<KeptContact> {
         let key = self.unwrap_key(person, wrapped)?;
         decode(&open(&key, &person.0.to_le_bytes(), sealed)?)
     }

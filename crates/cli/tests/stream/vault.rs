@@ -14,6 +14,9 @@ use jari_wire::KeyRing;
 use crate::servers::Cluster;
 use crate::table::VaultTable;
 
+/// The day on which contacts here are sealed.
+const TODAY: Date = Date(20_000);
+
 struct Node {
     path: PathBuf,
     options: JetStreamOptions,
@@ -49,7 +52,10 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
         let mut sealed = Vec::new();
         for person in 0..20 {
             let (one, other) = (contact("Kim"), contact("Lee"));
-            let both = tokio::join!(here.seal(PersonId(person), &one), there.seal(PersonId(person), &other));
+            let both = tokio::join!(
+                here.seal(PersonId(person), &one, TODAY),
+                there.seal(PersonId(person), &other, TODAY)
+            );
             sealed.push((both.0.unwrap(), both.1.unwrap()));
         }
         sealed
@@ -70,7 +76,7 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
     drop(there);
     let (late, there) = runtime.block_on(async {
         here.forget(PersonId(1)).await.unwrap();
-        let late = here.seal(PersonId(30), &contact("Park")).await.unwrap();
+        let late = here.seal(PersonId(30), &contact("Park"), TODAY).await.unwrap();
         (late, second.open().await)
     });
 
@@ -84,7 +90,7 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
         assert_eq!(there.contact(PersonId(2), &sealed[2].0).await.unwrap(), Some(contact("Kim")));
         let unknown = there.contact(PersonId(1), &sealed[1].0).await.unwrap_err();
         assert_eq!((unknown.code, unknown.status.as_u16()), ("vault_away", 503));
-        let refused = there.seal(PersonId(40), &contact("Choi")).await.unwrap_err();
+        let refused = there.seal(PersonId(40), &contact("Choi"), TODAY).await.unwrap_err();
         assert_eq!((refused.code, refused.status.as_u16()), ("vault_away", 503));
     });
     cluster.restart_all();
@@ -95,7 +101,7 @@ fn vaults_on_real_servers_share_keys_forget_together_and_catch_up() {
 async fn goes_on(here: &Vault, there: &Vault) {
     let mut tries = 0;
     let sealed = loop {
-        match there.seal(PersonId(40), &contact("Choi")).await {
+        match there.seal(PersonId(40), &contact("Choi"), TODAY).await {
             Ok(sealed) => break sealed,
             Err(problem) if problem.code == "vault_away" && tries < 20 => tries += 1,
             Err(problem) => panic!("{problem:?}"),

@@ -19,8 +19,9 @@ use crate::language::Language;
 use crate::messages::codes::{self, Code};
 use crate::prefix::Turn;
 use crate::problem::Problem;
+use crate::retention;
 use crate::site::Site;
-use crate::vault::Contact;
+use crate::vault::{Contact, KeptContact};
 
 /// Bytes of a name at the most.
 pub const NAME_BYTES_MAX: usize = 120;
@@ -169,19 +170,47 @@ pub async fn me(site: &Site, session: &Session) -> Result<Me, Problem> {
     })
 }
 
+/// Who wanted somebody to be forgotten.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ForgottenBy {
+    /// They themselves.
+    Person,
+    /// An agent whom they called.
+    Agent,
+    /// Nobody: their time was over.
+    Time,
+}
+
 /// Forgets a person's name and number: the key that opens them is deleted. Bookings stay
 /// and can be seen with a session; messages no longer arrive.
 ///
 /// # Errors
 ///
-/// `contact_unknown`, or a passing problem of the vault.
+/// A passing problem of the vault or the journal: ask again.
 pub async fn forget(site: &Site, session: &Session) -> Result<(), Problem> {
-    site.vault.forget(session.person).await?;
-    match submit_plain(site, Body::DropContact { person: session.person }).await {
-        // Forgotten before: whoever asks again because no answer came wants no more than this.
-        Err(problem) if problem.is(Reason::ContactUnknown) => Ok(()),
-        other => other.map(drop),
+    forget_person(site, session.person, ForgottenBy::Person).await
+}
+
+/// The same for whoever wants it. Asked for twice, it is done once.
+pub(crate) async fn forget_person(site: &Site, person: PersonId, by: ForgottenBy) -> Result<(), Problem> {
+    let before = contact(site, person).await?;
+    // The key first: whatever fails afterwards, nobody can read the contact any more.
+    site.vault.forget(person).await?;
+    if let Some(contact) = before {
+        site.outbox.forget(&contact.telephone);
     }
+    match submit_plain(site, Body::DropContact { person }).await {
+        // Forgotten before: whoever asks again because no answer came wants no more than this.
+        Err(problem) if problem.is(Reason::ContactUnknown) => return Ok(()),
+        other => drop(other?),
+    }
+    let by = match by {
+        ForgottenBy::Person => "person",
+        ForgottenBy::Agent => "agent",
+        ForgottenBy::Time => "time",
+    };
+    metrics::counter!("jari_contacts_forgotten_total", "by" => by).increment(1);
+    Ok(())
 }
 
 /// Keeps the contact of an identified person and gives them a session.
@@ -198,9 +227,15 @@ pub(crate) async fn sign_in(
 
 /// Keeps the contact of an identified person.
 async fn keep(site: &Site, identified: &Identified) -> Result<(), Problem> {
+    let today = site.today();
+    let renew_days = retention::renew_days(site.options.privacy.keep_contact_days);
     // Signing in again from another device must not grow the journal.
-    if contact(site, identified.person).await?.as_ref() != Some(&identified.contact) {
-        let sealed = site.vault.seal(identified.person, &identified.contact).await?;
+    let is_fresh = kept(site, identified.person).await?.is_some_and(|kept| {
+        let is_recent = |since: Date| today.0.saturating_sub(since.0) < renew_days;
+        kept.contact == identified.contact && kept.since.is_some_and(is_recent)
+    });
+    if !is_fresh {
+        let sealed = site.vault.seal(identified.person, &identified.contact, today).await?;
         submit_plain(site, Body::KeepContact { person: identified.person, sealed }).await?;
     }
     Ok(())
@@ -214,9 +249,14 @@ pub(crate) async fn keep_new(site: &Site, identified: &Identified) -> Result<(),
 
 /// The contact kept of a person, opened; none once they were forgotten.
 pub(crate) async fn contact(site: &Site, person: PersonId) -> Result<Option<Contact>, Problem> {
+    Ok(kept(site, person).await?.map(|kept| kept.contact))
+}
+
+/// The same, with the day on which they last said so.
+pub(crate) async fn kept(site: &Site, person: PersonId) -> Result<Option<KeptContact>, Problem> {
     let sealed: Option<Vec<u8>> = site.node.read(|state| state.contact_of(person).map(<[u8]>::to_vec));
     match sealed {
-        Some(sealed) => site.vault.contact(person, &sealed).await,
+        Some(sealed) => site.vault.kept(person, &sealed).await,
         None => Ok(None),
     }
 }
@@ -256,7 +296,8 @@ pub(crate) fn asked_too_soon(wait_ms: u64) -> Problem {
     often().after_ms(u32::try_from(wait_ms).unwrap_or(u32::MAX).max(1_000))
 }
 
-fn last_digits(telephone: &str) -> String {
+/// The last digits of a number: enough to know one's own by.
+pub(crate) fn last_digits(telephone: &str) -> String {
     let tail = telephone.len().saturating_sub(4);
     format!("···{}", telephone.get(tail..).unwrap_or_default())
 }

@@ -81,7 +81,7 @@ impl Modify for Carriers {
         directory::set_withdrawn, directory::find_booking, directory::check_in,
         desk::list_desks, desk::show_day, desk::add_time, desk::mark_no_show, desk::show_contact, desk::walk_in, desk::offer_leftover,
         calls::send_code, calls::begin_call, calls::vouch_for_caller, calls::list_bookings, calls::enter_room, calls::hold,
-        calls::confirm, calls::cancel, calls::reschedule,
+        calls::confirm, calls::cancel, calls::reschedule, calls::forget_caller,
         operator_rules::show_rules, operator_rules::upgrade_rules,
         operator_messages::show_messages,
         operator_series::show_series, operator_series::listen_to_events, operator_series::show_alarms,

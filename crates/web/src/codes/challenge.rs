@@ -28,7 +28,7 @@ use crate::{random, vault};
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 2 + NONCE_BYTES;
-/// The longest contact is 140 bytes, padded to 192: nothing of ours is longer.
+/// The longest contact is 144 bytes, padded to 192: nothing of ours is longer.
 const TOKEN_CHARS_MAX: usize = 400;
 
 /// See the module's documentation.
@@ -66,7 +66,7 @@ impl Challenge {
         plain.extend(self.identified.person.0.to_le_bytes());
         plain.extend(self.identified.birth.0.to_le_bytes());
         plain.extend(self.code_hash.to_le_bytes());
-        plain.extend(vault::encode(&self.identified.contact));
+        plain.extend(vault::encode(&self.identified.contact, None));
         let mut bytes = vec![VERSION, number];
         let payload = Payload { msg: &plain, aad: &bytes };
         let sealed = XChaCha20Poly1305::new((&*key).into())
@@ -97,7 +97,7 @@ impl Challenge {
         let identified = Identified {
             person: PersonId(u128::from_le_bytes(*person)),
             birth: Date(i32::from_le_bytes(*birth)),
-            contact: vault::decode(contact)?,
+            contact: vault::decode(contact)?.contact,
         };
         let (ends_at, nonce) = (Time(u64::from_le_bytes(*ends_at)), nonce_of(&random));
         Some(Challenge { identified, ends_at, nonce, random, code_hash: u128::from_le_bytes(*code_hash) })

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jari_core::Time;
+use jari_core::booking::Booking;
+use jari_core::ids::{BookingId, PersonId};
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -19,6 +21,8 @@ use crate::site::Site;
 const SHOWN_MAX: usize = 50;
 /// Whatever waits longer than this is late.
 const LATE_MS: u64 = 60_000;
+/// The last digits of whom a code did not reach are shown for so long.
+const CODE_SHOWN_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Gauges are set this often.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -72,7 +76,7 @@ pub struct WaitingView {
     pub purpose: Purpose,
     /// The booking's public code.
     pub booking: String,
-    /// The last two digits of the number.
+    /// The last two digits of the number; nothing once its person was forgotten.
     #[schema(example = "··78")]
     pub to: String,
     /// How often it was tried.
@@ -95,7 +99,7 @@ pub struct FailedView {
     pub purpose: Purpose,
     /// The booking's public code.
     pub booking: Option<String>,
-    /// The last two digits of the number.
+    /// The last two digits of the number; nothing once its person was forgotten, or a day after a code.
     #[schema(example = "··78")]
     pub to: String,
     /// How often it was tried.
@@ -127,11 +131,20 @@ pub fn view(site: &Site) -> MessagesView {
     let (waiting, oldest_ms) = lateness(site);
     let now = Instant::now();
     let booking = |id| code::encode(&site.keys, id);
+    // Nothing is shown of the number of somebody who was forgotten meanwhile, at whichever node.
+    let digits = |to: String, person: Option<PersonId>| {
+        let is_kept = person.is_some_and(|person| site.node.read(|state| state.contact_of(person).is_some()));
+        if is_kept { to } else { String::new() }
+    };
+    let person_of = |id: BookingId| {
+        site.node.read(|state| state.data().bookings.get(u64::from(id.0)).map(Booking::person))
+    };
+    let wall = site.node.now();
     let failing = messages.ledger().failing(SHOWN_MAX).into_iter().map(|(effect, entry)| WaitingView {
         effect,
         purpose: purpose_of(entry.effect.kind),
         booking: booking(entry.effect.booking),
-        to: entry.to,
+        to: digits(entry.to, Some(entry.effect.person)),
         tries: entry.course.tries(),
         said: entry.said,
         next_in_ms: entry.due.map(|due| due.saturating_duration_since(now).as_millis() as u64),
@@ -142,7 +155,12 @@ pub fn view(site: &Site) -> MessagesView {
         effect: failed.about.map(|(effect, _)| effect),
         purpose: failed.purpose,
         booking: failed.about.map(|(_, id)| booking(id)),
-        to: failed.to.clone(),
+        to: match failed.about {
+            Some((_, id)) => digits(failed.to.clone(), person_of(id)),
+            // Whose a code was is not kept.
+            None if wall.since_ms(Time(failed.at_ms)) < CODE_SHOWN_MS => failed.to.clone(),
+            None => String::new(),
+        },
         tries: failed.tries,
         said: failed.said.clone(),
     });

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use super::book::{SlotForm, among_times};
 use super::caller::{Caller, Failed};
 use super::respond::{encode_query, see_other};
-use super::views::{self, BookingRow, Qr, Visit};
+use super::views::{self, BookingRow, LookedShown, Qr, Visit};
 use super::words::Words;
 use super::{calendar, qr, standby};
 use crate::actions::IdempotencyKey;
 use crate::actions::booking::{self, BookingStatus, BookingView};
 use crate::problem::Problem;
+use crate::vault::Looked;
 
 /// A form about one booking.
 #[derive(Debug, Default, Deserialize)]
@@ -216,10 +217,21 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
         qr: picture(&caller, &view),
         in_calendar: calendar_of(&caller, &view).is_some(),
         made: made(&caller.words, &view),
+        looked: looked(&caller, &view),
         visit: visit(&caller, &view),
         code: view.code,
     };
     caller.page(&page, StatusCode::OK)
+}
+
+/// How often their name was looked at, and the list of the day with names. Not said while it is not
+/// counted.
+fn looked(caller: &Caller, booking: &BookingView) -> Option<LookedShown> {
+    let (vault, now_ms) = (&caller.site.vault, caller.site.node.now().0);
+    let [name, list] = vault.looked(booking.booking, booking.slot.desk, &booking.slot.date, now_ms)?;
+    let told =
+        |looked: Looked| (looked.times > 0).then(|| (looked.times, caller.words.when(Time(looked.last_ms))));
+    Some(LookedShown { name: told(name), list: told(list) })
 }
 
 /// The picture of a booking's code, while somebody may still come with it.

@@ -26,10 +26,13 @@ use crate::site::Site;
 use crate::staff::Deed;
 
 /// The challenge of a caller's code, in an agent's browser.
-const CALLER: &str = "jari_caller";
-const CHALLENGE: &str = "jari_challenge";
-const FORM: &str = "jari_form";
-const LANGUAGE: &str = "jari_lang";
+pub(super) const CALLER: &str = "jari_caller";
+/// The challenge of a code that was sent.
+pub(super) const CHALLENGE: &str = "jari_challenge";
+/// What binds forms to a browser.
+pub(super) const FORM: &str = "jari_form";
+/// The language that was chosen.
+pub(super) const LANGUAGE: &str = "jari_lang";
 
 /// Forms count for so long after their page was made.
 const FORM_MS: u64 = 12 * 60 * 60 * 1000;
@@ -37,8 +40,12 @@ const FORM_MS: u64 = 12 * 60 * 60 * 1000;
 const HOST_OCTETS_MAX: usize = 253 + 6;
 /// What a form's token is for.
 const FORM_PURPOSE: &str = "page";
-/// How long a ticket, a language and the form cookie are kept by a browser.
-const KEPT_S: u64 = 30 * 24 * 60 * 60;
+/// How long a ticket and the form cookie are kept by a browser.
+pub(super) const KEPT_S: u64 = 30 * 24 * 60 * 60;
+/// The same of a language.
+pub(super) const LANGUAGE_KEPT_S: u64 = 12 * KEPT_S;
+/// The same of a challenge.
+pub(super) const CHALLENGE_KEPT_S: u64 = 600;
 
 /// A problem on its way to becoming a page.
 #[derive(Debug)]
@@ -177,7 +184,7 @@ impl Caller {
             self.set_cookie(response, FORM, &self.form_cookie, KEPT_S);
         }
         if self.language_asked {
-            self.set_cookie(response, LANGUAGE, self.words.lang.tag(), 12 * KEPT_S);
+            self.set_cookie(response, LANGUAGE, self.words.lang.tag(), LANGUAGE_KEPT_S);
         }
     }
 
@@ -291,7 +298,7 @@ impl Caller {
 
     /// Keeps a challenge while its code counts.
     pub fn keep_challenge(&self, response: &mut Response, token: &str) {
-        self.set_cookie(response, CHALLENGE, token, 600);
+        self.set_cookie(response, CHALLENGE, token, CHALLENGE_KEPT_S);
     }
 
     /// Forgets a challenge.
@@ -314,7 +321,7 @@ impl Caller {
     /// Keeps the challenge of a caller's code while it counts.
     pub fn keep_caller(&self, response: &mut Response, token: &str) {
         self.set_cookie(response, carriers::CALL_COOKIE, "", 0);
-        self.set_cookie(response, CALLER, token, 600);
+        self.set_cookie(response, CALLER, token, CHALLENGE_KEPT_S);
     }
 
     /// Keeps the token of a call; it says itself when it ends.

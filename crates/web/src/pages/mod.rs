@@ -32,6 +32,7 @@ pub mod home;
 pub mod identify;
 pub mod operator;
 pub mod outbox;
+pub mod privacy;
 mod qr;
 pub mod respond;
 pub mod room;
@@ -65,6 +66,9 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/bookings/{code}/move", get(bookings::get_move).post(bookings::move_booking))
         .route("/standby/{desk}", post(standby::stand_by))
         .route("/standby/{desk}/leave", post(standby::stand_down))
+        .route("/privacy", get(privacy::get_privacy))
+        .route("/forget", get(privacy::get_forget).post(privacy::forget))
+        .route("/forget/done", get(privacy::get_done))
         .route("/outbox", get(outbox::get_outbox))
         .route("/operator", get(operator::get_overview))
         .route("/operator/sign-in", post(operator::sign_in))

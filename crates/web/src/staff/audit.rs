@@ -24,6 +24,8 @@ const TEXT_BYTES_MAX: usize = 400;
 const COUNTED_MAX: usize = 64;
 /// Who it is where nobody was signed in: a command on the machine itself.
 pub const MACHINE: &str = "(machine)";
+/// Who it is where the service does something by itself.
+pub const SERVICE: &str = "(service)";
 /// Who it is where the name is of nobody.
 pub const UNKNOWN: &str = "(unknown)";
 
@@ -33,7 +35,8 @@ pub const UNKNOWN: &str = "(unknown)";
 pub struct Entry {
     /// When, ms.
     pub at_ms: u64,
-    /// The account; `(unknown)` where the name was none, `(machine)` for a command on the machine.
+    /// The account; `(unknown)` where the name was none, `(machine)` for a command on the machine,
+    /// `(service)` for what it does by itself.
     pub who: String,
     /// What: a stable word.
     #[schema(example = "pause_room")]

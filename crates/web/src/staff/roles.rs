@@ -196,6 +196,7 @@ pub const DEEDS: &[(&str, &str, Deed)] = &[
     ("POST", "/api/v1/operator/calls/bookings/{booking}/confirm", Deed::Telephone),
     ("POST", "/api/v1/operator/calls/bookings/{booking}/cancel", Deed::Telephone),
     ("POST", "/api/v1/operator/calls/bookings/{booking}/reschedule", Deed::Telephone),
+    ("POST", "/api/v1/operator/calls/forget", Deed::Telephone),
     ("GET", "/api/v1/operator/rules", Deed::Look),
     ("POST", "/api/v1/operator/rules", Deed::UpgradeRules),
     ("GET", "/api/v1/operator/messages", Deed::Look),

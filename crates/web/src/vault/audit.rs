@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use redb::ReadableTable;
+
 use super::writer::Write;
 use super::{AUDIT, Vault, damaged};
 use crate::problem::Problem;
@@ -38,6 +40,21 @@ impl Vault {
             Some(shared) => shared.note(key, bytes).await,
             None => self.write(|reply| Write::Note { key, bytes, reply }).await,
         }
+    }
+
+    /// What `take` takes of all entries, as they are kept.
+    pub(super) fn notes<T>(
+        &self,
+        take: impl Fn(AuditKey, &[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, redb::Error> {
+        self.store.read(|transaction| {
+            let mut taken = Vec::new();
+            for row in transaction.open_table(AUDIT)?.iter()? {
+                let (key, bytes) = row?;
+                taken.extend(take(key.value(), bytes.value()));
+            }
+            Ok(taken)
+        })
     }
 
     /// Entries from `from` on and before `upto`, the newest first, that `fits`; at most `count` of them,

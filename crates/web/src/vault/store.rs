@@ -16,7 +16,8 @@ use redb::{
     WriteTransaction,
 };
 
-use super::{AUDIT, CACHE_BYTES, COPIED, ENDED, FOLLOWED, PEOPLE, STAFF};
+use super::looks::Looks;
+use super::{AUDIT, CACHE_BYTES, COPIED, DATED, ENDED, FOLLOWED, PEOPLE, STAFF};
 
 /// Why a write did not happen. Nothing of it is kept.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -47,6 +48,8 @@ pub(super) struct Store {
     closed: AtomicBool,
     /// Counts changes of the staff.
     staff_version: AtomicU64,
+    /// Who was looked at.
+    looks: Looks,
 }
 
 impl Store {
@@ -69,10 +72,12 @@ impl Store {
         transaction.open_table(FOLLOWED)?;
         transaction.open_table(COPIED)?;
         transaction.open_table(AUDIT)?;
+        transaction.open_table(DATED)?;
         transaction.commit()?;
         let (database, closed) = (RwLock::new(Some(database)), AtomicBool::new(false));
         // Nobody has read version 1.
-        Ok(Store { open, database, closed, staff_version: AtomicU64::new(1) })
+        let (staff_version, looks) = (AtomicU64::new(1), Looks::default());
+        Ok(Store { open, database, closed, staff_version, looks })
     }
 
     /// Reads what was last committed.
@@ -100,6 +105,11 @@ impl Store {
     /// Grows whenever someone of the staff was changed.
     pub(super) fn staff_version(&self) -> u64 {
         self.staff_version.load(Ordering::Acquire)
+    }
+
+    /// Who was looked at, of what is committed.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// Someone of the staff was changed, and that is committed.
@@ -161,6 +171,9 @@ impl Store {
                 for row in from.open_table(AUDIT)?.iter()? {
                     let (key, entry) = row?;
                     audit.insert(key.value(), entry.value())?;
+                }
+                if let Some(since) = from.open_table(DATED)?.get(())? {
+                    into.open_table(DATED)?.insert((), since.value())?;
                 }
                 if let Some(followed) = from.open_table(FOLLOWED)?.get(())? {
                     into.open_table(COPIED)?.insert((), followed.value())?;

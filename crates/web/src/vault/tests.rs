@@ -11,6 +11,9 @@ mod table;
 
 use table::MemoryTable;
 
+/// The day on which contacts here are sealed.
+const TODAY: Date = Date(20_000);
+
 fn contact(name: &str) -> Contact {
     Contact { name: name.into(), telephone: "01012345678".into(), language: Language::English }
 }
@@ -22,19 +25,19 @@ fn keys() -> KeyRing {
 /// What holds for every vault, whoever else uses its table.
 async fn check_vault(vault: &Vault) {
     let (one, other) = (PersonId(1), PersonId(2));
-    let sealed = vault.seal(one, &contact("김하늘")).await.unwrap();
+    let sealed = vault.seal(one, &contact("김하늘"), TODAY).await.unwrap();
     assert_eq!(vault.contact(one, &sealed).await.unwrap(), Some(contact("김하늘")));
-    vault.seal(other, &contact("Lee")).await.unwrap();
+    vault.seal(other, &contact("Lee"), TODAY).await.unwrap();
     assert_eq!(vault.contact(other, &sealed).await.unwrap(), None);
     assert_eq!(vault.contact(one, &[]).await.unwrap(), None);
-    let again = vault.seal(one, &contact("Kim")).await.unwrap();
+    let again = vault.seal(one, &contact("Kim"), TODAY).await.unwrap();
     assert_eq!(vault.contact(one, &sealed).await.unwrap(), Some(contact("김하늘")), "the key stays");
     assert_eq!(vault.contact(one, &again).await.unwrap(), Some(contact("Kim")));
     for _ in 0..2 {
         vault.forget(one).await.unwrap();
         assert_eq!(vault.contact(one, &sealed).await.unwrap(), None);
     }
-    let back = vault.seal(one, &contact("김하늘")).await.unwrap();
+    let back = vault.seal(one, &contact("김하늘"), TODAY).await.unwrap();
     assert_eq!(vault.contact(one, &sealed).await.unwrap(), None, "a new key opens nothing of the old one");
     assert_eq!(vault.contact(one, &back).await.unwrap(), Some(contact("김하늘")));
 
@@ -75,7 +78,7 @@ async fn keys_survive_a_restart_and_a_new_service_key() {
     let path = directory.path().join("vault.redb");
     let keys = KeyRing::generate(1, [3; 32], Date(20_000));
     let vault = Vault::open(&path, keys.clone()).unwrap();
-    let sealed = vault.seal(PersonId(1), &contact("Kim")).await.unwrap();
+    let sealed = vault.seal(PersonId(1), &contact("Kim"), TODAY).await.unwrap();
     vault.close();
     let keys = keys.with(2, [4; 32], Date(20_001)).unwrap();
     let vault = Vault::open(&path, keys).unwrap();
@@ -89,9 +92,9 @@ async fn a_copy_holds_what_was_there_and_is_written_over_nothing() {
     let keys = KeyRing::generate(1, [3; 32], Date(20_000));
     let vault = Vault::open(&path("vault.redb"), keys.clone()).unwrap();
     let first = vault.first_run().await.unwrap().unwrap();
-    let early = vault.seal(PersonId(1), &contact("Kim")).await.unwrap();
+    let early = vault.seal(PersonId(1), &contact("Kim"), TODAY).await.unwrap();
     vault.copy_to(&path("copy")).unwrap();
-    let late = vault.seal(PersonId(2), &contact("Lee")).await.unwrap();
+    let late = vault.seal(PersonId(2), &contact("Lee"), TODAY).await.unwrap();
     assert!(matches!(vault.copy_to(&path("copy")), Err(VaultError::Occupied(_))));
     let copy = Vault::open(&path("copy"), keys).unwrap();
     assert_eq!(copy.contact(PersonId(1), &early).await.unwrap(), Some(contact("Kim")));

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::audit::{AuditKey, ENTRIES_MAX, LASTS_MS};
 use super::store::{Followed, Store, Unkept};
-use super::{AUDIT, ENDED, FOLLOWED, PEOPLE, STAFF, StaffRecord};
+use super::{AUDIT, DATED, ENDED, FOLLOWED, PEOPLE, STAFF, StaffRecord};
 
 /// Writes of one transaction.
 const BATCH_MAX: usize = 4_096;
@@ -38,6 +38,8 @@ pub(super) enum Write {
     UseOnce { nonce: u64, ends_at_ms: u64, now_ms: u64, reply: Reply<bool> },
     /// Keeps an entry of the audit list.
     Note { key: AuditKey, bytes: Vec<u8>, reply: Reply<()> },
+    /// Keeps since when contacts are dated, unless that is kept; answers what is in force.
+    DateFrom { today: i32, reply: Reply<i32> },
     /// Remembers a staff session that was ended, until it would have ended anyway.
     EndSession { nonce: u64, ends_at_ms: u64, now_ms: u64, reply: Reply<()> },
     /// A row that the shared table keeps since a moment ago.
@@ -152,6 +154,7 @@ pub(super) fn write_loop(store: &Store, mut waiting: mpsc::Receiver<Write>) {
                 if batch.iter().any(Write::is_of_staff) {
                     store.staff_changed();
                 }
+                store.looks().wrote(&batch);
                 answer(batch.drain(..), answers);
             }
             Err(why) => refuse(batch.drain(..), why),
@@ -175,6 +178,8 @@ struct Answers {
     in_force: HashMap<PersonId, Vec<u8>>,
     /// Of writes that are done only if something is as expected, in their order, whether they were.
     done: VecDeque<bool>,
+    /// Since when contacts are dated.
+    dated: Option<i32>,
 }
 
 /// One transaction for the batch.
@@ -208,6 +213,14 @@ fn apply(transaction: &WriteTransaction, batch: &[Write], ahead: &mut Ahead) -> 
                 answers.done.push_back(is_first);
             }
             Write::Note { key, bytes, .. } => tables.note(*key, bytes)?,
+            Write::DateFrom { today, .. } => {
+                let mut dated = transaction.open_table(DATED)?;
+                let kept = dated.get(())?.map(|kept| kept.value());
+                if kept.is_none() {
+                    dated.insert((), today)?;
+                }
+                answers.dated = kept.or(Some(*today));
+            }
             Write::EndSession { nonce, ends_at_ms, now_ms, .. } => {
                 tables.end_session(*nonce, *ends_at_ms, *now_ms)?;
             }
@@ -317,6 +330,9 @@ fn answer(batch: impl Iterator<Item = Write>, mut answers: Answers) {
             Write::ReplaceStaff { reply, .. } | Write::UseOnce { reply, .. } => {
                 let _ = reply.send(answers.done.pop_front().ok_or(Unkept::Broken));
             }
+            Write::DateFrom { reply, .. } => {
+                let _ = reply.send(answers.dated.ok_or(Unkept::Broken));
+            }
             Write::ForgetKey { reply, .. }
             | Write::EndSession { reply, .. }
             | Write::Note { reply, .. }
@@ -337,6 +353,9 @@ fn refuse(batch: impl Iterator<Item = Write>, why: Unkept) {
                 let _ = reply.send(Err(why));
             }
             Write::ReplaceStaff { reply, .. } | Write::UseOnce { reply, .. } => {
+                let _ = reply.send(Err(why));
+            }
+            Write::DateFrom { reply, .. } => {
                 let _ = reply.send(Err(why));
             }
             Write::ForgetKey { reply, .. }

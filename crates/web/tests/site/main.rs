@@ -19,6 +19,7 @@ mod pages_browser;
 mod pages_desks;
 mod pages_operator;
 mod pages_path;
+mod privacy;
 #[path = "../../../messenger/tests/receivers/mod.rs"]
 mod receivers;
 mod server;

@@ -374,3 +374,33 @@ async fn late_messages_are_a_warning_and_no_reason_to_start_again() {
     );
     assert!(!page.contains(&telephone(1)) && !page.contains("김하늘"));
 }
+
+#[tokio::test]
+async fn somebody_who_is_forgotten_gets_no_more_messages_and_no_digit_of_them_is_shown() {
+    // The first is given up, the second still tried when they are forgotten.
+    let mut receiver = Receiver::webhook(|arrived| {
+        Answer::Status(if arrived.body.contains("\"cancelled\"") { 503 } else { 422 })
+    })
+    .await;
+    let site = site(&receiver).await;
+    let slot = site.with_campaign(9).await;
+    let citizen = site.citizen(1, BORN).await;
+    let booking = book(&citizen, slot).await;
+    perform_all(&site).await;
+    let cancel = format!("/api/v1/bookings/{booking}/cancel");
+    citizen.keyed("cancel-000000000000").must_post(&cancel, &json!({}), 200).await;
+    effects::perform(&site.site).await.unwrap();
+    let operator = site.operator().await;
+    let seen = operator.get("/api/v1/operator/messages").await.json();
+    let digits = |seen: &Value| (seen["failed"][0]["to"].clone(), seen["failing"][0]["to"].clone());
+    assert_eq!(digits(&seen), (json!("··01"), json!("··01")), "{seen}");
+    assert_eq!(citizen.delete("/api/v1/identities/me").await.status, 204);
+    receiver.rest();
+    let seen = operator.get("/api/v1/operator/messages").await.json();
+    assert_eq!(digits(&seen), (json!(""), json!("")), "{seen}");
+    // What waits ends with the next try, and is no failure.
+    perform_all(&site).await;
+    assert_eq!(receiver.rest(), 0);
+    let seen = operator.get("/api/v1/operator/messages").await.json();
+    assert_eq!((&seen["failing"], &seen["given_up"]), (&json!([]), &json!(1)), "{seen}");
+}

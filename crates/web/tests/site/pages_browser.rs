@@ -1,7 +1,7 @@
 //! A browser without scripts: cookies, links, forms, redirects. Every page it opens is
 //! checked for what all pages must keep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jari_web::pages::respond::encode_query;
@@ -103,6 +103,11 @@ impl<'a> Browser<'a> {
     /// The value of a cookie.
     pub fn cookie(&self, name: &str) -> String {
         self.cookies.get(name).cloned().unwrap_or_else(|| panic!("no cookie {name}"))
+    }
+
+    /// The names of all cookies that it keeps.
+    pub fn cookie_names(&self) -> BTreeSet<String> {
+        self.cookies.keys().cloned().collect()
     }
 
     /// The value of the page's first hidden field of that name.

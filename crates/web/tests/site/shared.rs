@@ -15,6 +15,7 @@ use crate::SharedTable;
 use crate::harness::{TestSite, claim, problem, telephone};
 use crate::table::MemoryTable;
 
+const TODAY: Date = Date(20_000);
 const BORN: &str = "1964-03-07";
 
 async fn vault(table: &Arc<MemoryTable>) -> (Vault, tempfile::TempDir) {
@@ -46,7 +47,7 @@ async fn a_message_waits_for_a_key_that_another_node_kept_and_is_not_dropped() {
     table.set_silent(true);
     let person = PersonId(77);
     let contact = Contact { name: "김하늘".into(), telephone: telephone(7), language: Language::English };
-    let sealed = elsewhere.seal(person, &contact).await.unwrap();
+    let sealed = elsewhere.seal(person, &contact, TODAY).await.unwrap();
     let keep = Command { id: CommandId(0), body: Body::KeepContact { person, sealed } };
     site.site.node.submit(keep).await.unwrap();
     let (birth, channel) = (Date(-2_100), ChannelId::OWN_SITE);

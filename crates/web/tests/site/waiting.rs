@@ -93,7 +93,8 @@ async fn one_person_has_one_ticket_from_every_device() {
 
 #[tokio::test]
 async fn a_crowded_network_is_slowed_and_everyone_gets_a_ticket() {
-    let joins = PrefixOptions { joins_per_second: 1, burst: 2, buckets: 64 };
+    // So many buckets that the two networks do not share one by chance.
+    let joins = PrefixOptions { joins_per_second: 1, burst: 2, buckets: 1 << 20 };
     let site = TestSite::with(|options| options.joins = joins).await;
     site.with_room(false, None).await;
     let crowd = site.nobody().at_network([203, 0, 113, 5]);

@@ -1,5 +1,5 @@
 //! What a telephone agent does for whoever is on the line: finds or registers them, lets them in under
-//! the agents' share, books, moves and cancels.
+//! the agents' share, books, moves and cancels, and forgets who they are if they ask for it.
 //!
 //! **Who it is.** A person is a name, a birth date and a telephone number, proven by a code to that
 //! number ([0006](../../../../../docs/decisions/0006-identity.md)); the caller reads it out. Whoever
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 use super::outcome_of;
 use crate::actions::booking::{self, BookingView, Held};
-use crate::actions::identity::{self, Challenge, Claim};
+use crate::actions::identity::{self, Challenge, Claim, ForgottenBy};
 use crate::actions::waiting::Entered;
 use crate::actions::{IdempotencyKey, places, staff as members, submit};
 use crate::problem::Problem;
@@ -266,6 +266,16 @@ pub async fn reschedule(
 ) -> Result<BookingView, Problem> {
     let on = format!("booking {}", id.0);
     noted(site, staff, "move_for_caller", &on, booking::reschedule(site, call, id, slot, key)).await
+}
+
+/// Forgets the caller's name and number, as they asked; bookings stay. The call is of no use any more.
+///
+/// # Errors
+///
+/// A passing problem of the vault or the journal: ask again.
+pub async fn forget(site: &Site, staff: &StaffSession, call: &Session) -> Result<(), Problem> {
+    let forgotten = identity::forget_person(site, call.person, ForgottenBy::Agent);
+    noted(site, staff, "forget_caller", "", forgotten).await
 }
 
 /// Does something that is in the audit list before it is done, and once more if it was refused.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::IntoResponse;
+use http::StatusCode;
 use http::request::Parts;
 use jari_core::ids::{BookingId, RoomId, SlotId};
 use jari_wire::token::Session;
@@ -32,6 +33,7 @@ pub(in crate::api) fn routes(tree: Tree) -> Tree {
         .post("/api/v1/operator/calls/bookings/{booking}/confirm", confirm)
         .post("/api/v1/operator/calls/bookings/{booking}/cancel", cancel)
         .post("/api/v1/operator/calls/bookings/{booking}/reschedule", reschedule)
+        .post("/api/v1/operator/calls/forget", forget_caller)
 }
 
 /// Whoever is on the line.
@@ -178,4 +180,15 @@ async fn reschedule(
     Sent(to): Sent<CallerMove>,
 ) -> Result<impl IntoResponse, Problem> {
     calls::reschedule(&site, &staff, &call, BookingId(booking), SlotId(to.slot), &key).await.map(ok)
+}
+
+/// Forgets the caller's name and number: their key is deleted. Bookings stay.
+#[utoipa::path(post, path = "/api/v1/operator/calls/forget", tag = "operator", params(("jari-call" = String, Header)), responses((status = 204), Problems), security(("staff" = [])))]
+async fn forget_caller(
+    State(site): State<Arc<Site>>,
+    Operator(staff): Operator,
+    Call(call): Call,
+) -> Result<StatusCode, Problem> {
+    calls::forget(&site, &staff, &call).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

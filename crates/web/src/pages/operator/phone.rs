@@ -24,8 +24,8 @@ use crate::pages::caller::{Caller, Failed};
 use crate::pages::failure::sentence;
 use crate::pages::respond::{encode_query, see_other};
 use crate::pages::views::{
-    CallBooking, CallCampaign, CallShown, PersonFields, PhoneBook, PhoneOption, PhonePage, PhoneStep,
-    SlotChoice,
+    CallBooking, CallCampaign, CallShown, Confirm, PersonFields, PhoneBook, PhoneOption, PhonePage,
+    PhoneStep, SlotChoice,
 };
 use crate::problem::Problem;
 
@@ -41,6 +41,7 @@ const TIMES_SHOWN: usize = 100;
 pub struct PhoneQuery {
     to: String,
     done: u8,
+    forgotten: u8,
 }
 
 /// Any form of the page: each uses some of the fields.
@@ -63,6 +64,7 @@ pub struct PhoneForm {
     dose: String,
     moving: String,
     campaign: String,
+    sure: String,
 }
 
 impl PhoneForm {
@@ -85,7 +87,12 @@ impl PhoneForm {
 pub async fn get_phone(caller: Caller, Query(query): Query<PhoneQuery>) -> Result<Response, Failed> {
     let staff = caller.staff()?;
     let page = page(&caller, &staff, &query.to).await?;
-    caller.page(&PhonePage { done: query.done == 1, ..page }, StatusCode::OK)
+    let done = match (query.done, query.forgotten) {
+        (_, 1) => Some("phone-forgotten"),
+        (1, _) => Some("op-done"),
+        _ => None,
+    };
+    caller.page(&PhonePage { done, ..page }, StatusCode::OK)
 }
 
 /// `POST /operator/phone/{deed}`.
@@ -170,6 +177,9 @@ async fn deed_of(
         _ => {}
     }
     let call = call_of(caller)?;
+    if deed == "forget" {
+        return forget(caller, staff, &call, form.sure == "yes").await;
+    }
     let key = || IdempotencyKey::parse(&form.key);
     let booking = || whole(&form.booking).map(BookingId);
     match deed {
@@ -187,6 +197,34 @@ async fn deed_of(
         _ => return Err(Problem::not_found()),
     }
     Ok(see_other(&format!("{HERE}?done=1")))
+}
+
+/// Asks once more, then forgets who called; the call is over then.
+async fn forget(
+    caller: &Caller,
+    staff: &StaffSession,
+    call: &Session,
+    is_sure: bool,
+) -> Result<Response, Problem> {
+    if is_sure {
+        calls::forget(&caller.site, staff, call).await?;
+        let mut response = see_other(&format!("{HERE}?forgotten=1"));
+        caller.drop_call(&mut response);
+        return Ok(response);
+    }
+    let contact = identity::contact(&caller.site, call.person).await?;
+    let page = Confirm {
+        f: caller.frame_at(HERE)?,
+        what: "phone-forget",
+        subject: contact.map(|contact| contact.name).unwrap_or_default(),
+        consequence: "phone-forget-hint",
+        shown: Vec::new(),
+        action: format!("{HERE}/forget"),
+        hidden: Vec::new(),
+        go: "phone-forget-go",
+        back: HERE.to_owned(),
+    };
+    caller.page(&page, StatusCode::OK).map_err(|Failed(problem)| problem)
 }
 
 fn answered(caller: &Caller, given: &CallGiven) -> Response {
@@ -210,7 +248,7 @@ async fn page(caller: &Caller, staff: &StaffSession, to: &str) -> Result<PhonePa
     Ok(PhonePage {
         f: caller.frame_at(HERE)?,
         problem: None,
-        done: false,
+        done: None,
         asked: call.is_none().then(PersonFields::default),
         sent_to: is_asked.then_some(sent_to),
         call,

@@ -279,6 +279,15 @@ pub struct Hold {
     pub visit: Visit,
 }
 
+/// Looks of the staff, each as how often and when last; none where there was none.
+#[derive(Debug)]
+pub struct LookedShown {
+    /// At the name.
+    pub name: Option<(u32, String)>,
+    /// At the list with names of that day at that clinic.
+    pub list: Option<(u32, String)>,
+}
+
 /// One booking.
 #[derive(Template, Debug)]
 #[template(path = "booking.html")]
@@ -301,6 +310,8 @@ pub struct Booking {
     pub qr: Option<Qr>,
     /// Whether a calendar can take it.
     pub in_calendar: bool,
+    /// How often their name was looked at; not said while it is not known.
+    pub looked: Option<LookedShown>,
     /// Through whom it was made.
     pub made: String,
     /// When, where and what.

@@ -198,8 +198,8 @@ pub struct PhonePage {
     pub f: Frame,
     /// What went wrong.
     pub problem: Option<String>,
-    /// Whether something was just done.
-    pub done: bool,
+    /// What was just done: a message's key.
+    pub done: Option<&'static str>,
     /// Nobody is on the line: who is it.
     pub asked: Option<PersonFields>,
     /// A code was sent to this end of a number.

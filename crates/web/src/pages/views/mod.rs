@@ -12,6 +12,7 @@ mod desk;
 mod open;
 mod opening;
 mod operator;
+mod privacy;
 mod staff;
 
 pub use booking::*;
@@ -19,6 +20,7 @@ pub use desk::*;
 pub use open::*;
 pub use opening::*;
 pub use operator::*;
+pub use privacy::*;
 pub use staff::*;
 
 /// Where a room or campaign is, as a word on a page.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::problem::Culprit;
+use crate::staff::audit::Entry;
 
 /// A node that can be stopped and started again.
 struct Node {
@@ -36,7 +37,7 @@ async fn two_nodes_that_sign_the_same_person_in_seal_under_one_key() {
     let (here, there) = two(&table).await;
     let person = PersonId(5);
     let (one, other) = (contact("Kim"), contact("Lee"));
-    let (one, other) = tokio::join!(here.seal(person, &one), there.seal(person, &other));
+    let (one, other) = tokio::join!(here.seal(person, &one, TODAY), there.seal(person, &other, TODAY));
     let (one, other) = (one.unwrap(), other.unwrap());
     for vault in [&here, &there] {
         assert_eq!(vault.contact(person, &one).await.unwrap(), Some(contact("Kim")));
@@ -51,12 +52,12 @@ async fn a_key_that_has_not_arrived_is_asked_for_and_an_absence_is_not_guessed()
     let (here, there) = two(&table).await;
     // On a busy machine the key would come by itself before it is asked for.
     table.set_silent(true);
-    let sealed = here.seal(PersonId(5), &contact("Kim")).await.unwrap();
+    let sealed = here.seal(PersonId(5), &contact("Kim"), TODAY).await.unwrap();
     table.set_away(true);
     let away = there.contact(PersonId(5), &sealed).await.unwrap_err();
     assert_eq!((away.code, away.status.as_u16(), away.culprit), ("vault_away", 503, Culprit::Upstream));
     assert_eq!(here.contact(PersonId(5), &sealed).await.unwrap(), Some(contact("Kim")), "reads go on");
-    let refused = there.seal(PersonId(6), &contact("Lee")).await.unwrap_err();
+    let refused = there.seal(PersonId(6), &contact("Lee"), TODAY).await.unwrap_err();
     assert_eq!(refused.code, "vault_away");
     assert_eq!(there.end_session(1, 2, 1).await.unwrap_err().code, "vault_away");
     table.set_away(false);
@@ -69,16 +70,16 @@ async fn a_key_that_has_not_arrived_is_asked_for_and_an_absence_is_not_guessed()
 async fn who_is_forgotten_at_one_node_is_forgotten_at_the_other() {
     let table = Arc::new(MemoryTable::default());
     let (here, there) = two(&table).await;
-    let sealed = here.seal(PersonId(5), &contact("Kim")).await.unwrap();
+    let sealed = here.seal(PersonId(5), &contact("Kim"), TODAY).await.unwrap();
     there.catch_up().await.unwrap();
     here.forget(PersonId(5)).await.unwrap();
     there.catch_up().await.unwrap();
     assert_eq!(there.contact(PersonId(5), &sealed).await.unwrap(), None);
     // A node that still has the old key seals under the one in force.
-    let again = there.seal(PersonId(5), &contact("Kim")).await.unwrap();
+    let again = there.seal(PersonId(5), &contact("Kim"), TODAY).await.unwrap();
     assert_eq!(here.contact(PersonId(5), &again).await.unwrap(), Some(contact("Kim")));
     here.forget(PersonId(5)).await.unwrap();
-    let last = there.seal(PersonId(5), &contact("Kim")).await.unwrap();
+    let last = there.seal(PersonId(5), &contact("Kim"), TODAY).await.unwrap();
     assert_eq!(here.contact(PersonId(5), &last).await.unwrap(), Some(contact("Kim")));
 }
 
@@ -122,13 +123,13 @@ async fn a_node_that_was_away_hears_of_everything() {
     let there = node.start(&table).await.unwrap();
     let mut sealed = Vec::new();
     for person in 0..7 {
-        sealed.push(here.seal(PersonId(person), &contact("Kim")).await.unwrap());
+        sealed.push(here.seal(PersonId(person), &contact("Kim"), TODAY).await.unwrap());
     }
     there.catch_up().await.unwrap();
     stop(there);
     here.forget(PersonId(0)).await.unwrap();
     for person in 7..12 {
-        sealed.push(here.seal(PersonId(person), &contact("Lee")).await.unwrap());
+        sealed.push(here.seal(PersonId(person), &contact("Lee"), TODAY).await.unwrap());
     }
     let there = node.start(&table).await.unwrap();
     table.set_away(true);
@@ -144,12 +145,12 @@ async fn a_table_that_was_lost_is_made_anew_and_the_others_take_it_over() {
     let table = Arc::new(MemoryTable::default());
     let (first, second) = (Node::new(), Node::new());
     let (here, there) = (first.start(&table).await.unwrap(), second.start(&table).await.unwrap());
-    let one = here.seal(PersonId(1), &contact("Kim")).await.unwrap();
+    let one = here.seal(PersonId(1), &contact("Kim"), TODAY).await.unwrap();
     let password = here.first_run().await.unwrap().unwrap().password;
     here.end_session(4, 10_000, 1_000).await.unwrap();
     there.catch_up().await.unwrap();
     stop(here);
-    let late = there.seal(PersonId(2), &contact("Lee")).await.unwrap();
+    let late = there.seal(PersonId(2), &contact("Lee"), TODAY).await.unwrap();
     stop(there);
     table.lose();
     let refused = second.start(&table).await.err().unwrap();
@@ -177,7 +178,7 @@ async fn a_vault_of_one_machine_is_not_thrown_away_for_a_table() {
     let table = Arc::new(MemoryTable::default());
     let (node, other) = (Node::new(), Node::new());
     let alone = Vault::open(&node.path, keys()).unwrap();
-    let sealed = alone.seal(PersonId(1), &contact("Kim")).await.unwrap();
+    let sealed = alone.seal(PersonId(1), &contact("Kim"), TODAY).await.unwrap();
     stop(alone);
     let refused = node.start(&table).await.err().unwrap();
     assert!(matches!(refused, VaultError::Foreign), "{refused}");
@@ -194,7 +195,7 @@ async fn a_vault_of_one_machine_is_not_thrown_away_for_a_table() {
 async fn a_copy_of_a_replica_belongs_to_no_table() {
     let table = Arc::new(MemoryTable::default());
     let (here, there) = two(&table).await;
-    let sealed = here.seal(PersonId(1), &contact("Kim")).await.unwrap();
+    let sealed = here.seal(PersonId(1), &contact("Kim"), TODAY).await.unwrap();
     let node = Node::new();
     there.catch_up().await.unwrap();
     there.copy_to(&node.path).unwrap();
@@ -207,13 +208,13 @@ async fn a_copy_of_a_replica_belongs_to_no_table() {
 async fn a_copy_of_a_replica_goes_on_from_where_it_was_copied_at_that_table_alone() {
     let table = Arc::new(MemoryTable::default());
     let (here, there) = two(&table).await;
-    let gone = here.seal(PersonId(1), &contact("Kim")).await.unwrap();
-    let stays = here.seal(PersonId(2), &contact("Lee")).await.unwrap();
+    let gone = here.seal(PersonId(1), &contact("Kim"), TODAY).await.unwrap();
+    let stays = here.seal(PersonId(2), &contact("Lee"), TODAY).await.unwrap();
     there.catch_up().await.unwrap();
     let node = Node::new();
     there.copy_to(&node.path).unwrap();
     here.forget(PersonId(1)).await.unwrap();
-    let late = here.seal(PersonId(3), &contact("Park")).await.unwrap();
+    let late = here.seal(PersonId(3), &contact("Park"), TODAY).await.unwrap();
 
     let copy = Vault::open(&node.path, keys()).unwrap();
     let other = MemoryTable::default();
@@ -350,4 +351,32 @@ async fn the_audit_list_forgets_what_is_older_than_thirteen_months() {
         vault.note(&note_of(&format!("{month}"), month * 30 * 86_400_000)).await.unwrap();
     }
     assert_eq!(noted(&vault).len(), 14);
+}
+
+#[tokio::test]
+async fn looks_at_names_are_counted_once_at_every_node() {
+    let table = Arc::new(MemoryTable::default());
+    let (here, there) = two(&table).await;
+    let look = |at_ms: u64, what: &str, on: &str| Entry::new(at_ms, "desk", what, on);
+    here.note(&look(1_000, "look_at_contact", "booking 7")).await.unwrap();
+    here.count_looks().unwrap();
+    assert_eq!(there.looked(7, 3, "2021-07-16", 9_000), None, "it has not counted");
+    here.note(&look(2_000, "look_at_contact", "booking 7")).await.unwrap();
+    here.note(&look(3_000, "look_at_contact", "booking 70")).await.unwrap();
+    here.note(&look(4_000, "print_names", "desk 3, 2021-07-16, 12 bookings")).await.unwrap();
+    here.note(&look(5_000, "print_names", "desk 3, 2021-07-17, 12 bookings")).await.unwrap();
+    here.note(&look(6_000, "check_in", "booking 7")).await.unwrap();
+    here.note(&look(7_000, "look_at_contact", "booking 7").refused(7_000, "vault_away")).await.unwrap();
+    let expected = Some([Looked { times: 2, last_ms: 2_000 }, Looked { times: 1, last_ms: 4_000 }]);
+    for vault in [&here, &there] {
+        vault.catch_up().await.unwrap();
+        vault.count_looks().unwrap();
+        assert_eq!(vault.looked(7, 3, "2021-07-16", 9_000), expected);
+    }
+    there.note(&look(8_000, "look_at_contact", "booking 7")).await.unwrap();
+    here.catch_up().await.unwrap();
+    for vault in [&here, &there] {
+        let [name, _] = vault.looked(7, 3, "2021-07-16", 9_000).unwrap();
+        assert_eq!(name, Looked { times: 3, last_ms: 8_000 });
+    }
 }
