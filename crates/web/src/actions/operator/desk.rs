@@ -411,3 +411,9 @@ pub async fn add_time(
         other => Err(Problem::unexpected(other)),
     }
 }
+
+/// Whether a time is in the lists of its clinic already.
+#[must_use]
+pub fn is_listed(site: &Site, desk: DeskId, slot: SlotId) -> bool {
+    earliest::slots_of(&site.node.views().directory, desk).contains(&slot)
+}

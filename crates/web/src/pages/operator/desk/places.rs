@@ -1,7 +1,9 @@
 //! What a desk does to its places: so many in all, so many withdrawn, a time more.
 
+use std::time::Duration;
+
 use jari_core::Time;
-use jari_core::ids::DeskId;
+use jari_core::ids::{DeskId, SlotId};
 use jari_wire::token::StaffSession;
 
 use super::DeskForm;
@@ -11,6 +13,10 @@ use crate::actions::operator::directory;
 use crate::pages::caller::Caller;
 use crate::pages::operator::deeds::whole;
 use crate::problem::Problem;
+
+/// A new time is looked for so often, with so long between.
+const LOOKS: u32 = 20;
+const MOMENT: Duration = Duration::from_millis(25);
 
 /// Does it.
 ///
@@ -39,7 +45,15 @@ pub(super) async fn change(
                 capacity: whole(&form.places)?,
             };
             let key = IdempotencyKey::parse(&form.key)?;
-            desk::add_time(site, staff, DeskId(desk), new, &key).await.map(drop)
+            let slot = desk::add_time(site, staff, DeskId(desk), new, &key).await?;
+            // The next page lists times as they are published, some moments later.
+            for _ in 0..LOOKS {
+                if desk::is_listed(site, DeskId(desk), SlotId(slot)) {
+                    break;
+                }
+                tokio::time::sleep(MOMENT).await;
+            }
+            Ok(())
         }
         _ => Err(Problem::not_found()),
     }
