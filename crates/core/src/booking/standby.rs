@@ -262,7 +262,7 @@ pub(super) fn offer_leftover(
     if free == 0 {
         return refused(Reason::SlotFull);
     }
-    check_backlog(data)?;
+    check_backlog(data, 1)?;
     if before.places == 0 && data.standbys.offerings.len() >= limits::OFFERINGS_MAX {
         return refused(Reason::Full);
     }
@@ -425,6 +425,7 @@ fn offer(data: &mut Data, index: &mut Index, slot: SlotId, offer_ms: u32, key: S
         dose: standby.dose,
         entry: None,
         channel: ChannelId::CLINIC,
+        proxy: None,
     };
     let until = data.time.plus_ms(u64::from(offer_ms));
     let id = keep(data, index, &wish.booking(course, BookingState::Offered, until));

@@ -85,6 +85,7 @@ fn golden_snapshots_are_written_and_read_as_ever() {
         ("snapshot-v2.hex", samples::data_of_rules_2(5)),
         ("snapshot-v3.hex", samples::data_of_rules_3(5)),
         ("snapshot-v4.hex", samples::data_of_rules_4(5)),
+        ("snapshot-v5.hex", samples::data_of_rules_5(5)),
     ];
     for (name, data) in versions {
         let mut bytes = Vec::new();
@@ -153,6 +154,8 @@ fn digests_of_commands_are_as_ever() {
     check("digests-v1-rules-2.txt", &later.into_iter().map(digest_of).collect::<String>());
     let reminders = samples::commands_of_rules_3();
     check("digests-v1-rules-3.txt", &reminders.into_iter().map(digest_of).collect::<String>());
-    let newest = samples::commands_of_rules_4();
-    check("digests-v1-rules-4.txt", &newest.into_iter().map(digest_of).collect::<String>());
+    let desks = samples::commands_of_rules_4();
+    check("digests-v1-rules-4.txt", &desks.into_iter().map(digest_of).collect::<String>());
+    let newest = samples::commands_of_rules_5();
+    check("digests-v1-rules-5.txt", &newest.into_iter().map(digest_of).collect::<String>());
 }
