@@ -8,6 +8,7 @@ mod cluster;
 mod console;
 mod desks;
 mod eligibility;
+mod errands;
 mod harness;
 mod identity;
 mod messages;
