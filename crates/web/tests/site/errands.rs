@@ -37,6 +37,12 @@ async fn change(actor: &Actor<'_>, booking: u64, what: &str, body: Value) -> cra
     actor.post(&format!("/api/v1/bookings/{booking}/{what}"), &body).await
 }
 
+/// The numbers in somebody's list.
+async fn listed(actor: &Actor<'_>) -> Vec<u64> {
+    let listed = actor.get("/api/v1/bookings").await.json();
+    listed.as_array().unwrap().iter().map(|row| row["booking"].as_u64().unwrap()).collect()
+}
+
 /// What the newest message to somebody says.
 async fn told(site: &TestSite, number: u32) -> String {
     let path = format!("/api/v1/demo/outbox?to={}", telephone(number));
@@ -75,21 +81,8 @@ async fn both_are_recorded_and_told_and_both_may_change_it() {
     assert!(
         told(&site, 1).await.starts_with("[Jari] Moved") && told(&site, 2).await.starts_with("[Jari] Moved")
     );
-    let mine = |actor: &Actor<'_>| {
-        let actor = actor.clone();
-        let actor = actor.get("/api/v1/bookings");
-        async move {
-            let listed = actor.await.json();
-            listed
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|row| row["booking"].as_u64().unwrap())
-                .collect::<Vec<u64>>()
-        }
-    };
-    assert_eq!(mine(&son.clone()).await, [booking + 1, booking]);
-    assert_eq!(mine(&mother.clone()).await, [booking]);
+    assert_eq!(listed(&son).await, [booking + 1, booking]);
+    assert_eq!(listed(&mother).await, [booking]);
     assert_eq!(change(&son, booking, "cancel", json!({})).await.json()["status"], "cancelled");
     assert_eq!(mother.get(&path).await.json()["status"], "cancelled");
 }
@@ -173,11 +166,7 @@ async fn whoever_stood_in_line_books_for_somebody_else_with_their_pass() {
     let slot = site.make_campaign(Some(1), 5).await;
     site.with_room(true, Some(1)).await;
     let (son, mother) = (site.citizen(1, BORN).await, site.citizen(2, BORN).await);
-    let join = |actor: &Actor<'_>| {
-        let actor = actor.clone();
-        async move { actor.must_post("/api/v1/rooms/1/tickets", &json!({}), 201).await.text_at("ticket") }
-    };
-    let ticket = join(&son.clone()).await;
+    let ticket = son.must_post("/api/v1/rooms/1/tickets", &json!({}), 201).await.text_at("ticket_token");
     site.clock.advance_ms(30_000);
     let errand = for_other(&site, &son, 2).await;
     site.at(OPENS_AT).await;
