@@ -712,6 +712,7 @@ desk-code-hint = Scan the picture or type the code, then press Enter
 desk-find = Find
 desk-elsewhere = This booking is for another clinic: { $s }
 desk-contact = Name and telephone
+desk-made-by = { $s } booked it for them.
 desk-contact-forgotten = No name is kept: the person had it forgotten.
 desk-check-in = Came
 desk-no-show = Did not come

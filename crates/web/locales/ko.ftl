@@ -709,6 +709,7 @@ desk-code-hint = 그림을 찍거나 번호를 적고 Enter를 누르세요
 desk-find = 찾기
 desk-elsewhere = 다른 의료기관의 예약입니다: { $s }
 desk-contact = 이름과 전화
+desk-made-by = { $s } 님이 대신 예약했습니다.
 desk-contact-forgotten = 이름이 없습니다. 본인이 지웠습니다.
 desk-check-in = 오심
 desk-no-show = 오지 않음

@@ -3,11 +3,14 @@
 use jari_core::rules::RULES_PROXIES;
 use jari_journal::{MemoryJournal, MemoryOptions};
 use jari_node::{Engine, EngineOptions};
+use jari_web::staff::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{Actor, OPENS_AT, TestSite, claim, problem, telephone};
 use crate::pages_browser::Browser;
+use crate::pages_desks::press;
 use crate::pages_path::identify;
+use crate::staff::token;
 
 const BORN: &str = "1964-03-07";
 const CODES: &str = "/api/v1/identities/codes";
@@ -184,6 +187,25 @@ async fn whoever_stood_in_line_books_for_somebody_else_with_their_pass() {
     assert_eq!(mother.get(&format!("/api/v1/bookings/{booking}")).await.json()["status"], "booked");
 }
 
+#[tokio::test]
+async fn the_clinic_hears_who_made_it_when_it_asks_for_the_name() {
+    let (site, slot) = crate::desks::desk(3).await;
+    let son = site.citizen(1, BORN).await;
+    site.clock.advance_ms(30_000);
+    let booking = hold(&for_other(&site, &son, 2).await, slot, "1").await;
+    assert_eq!(change(&son, booking, "confirm", json!({})).await.status, 200);
+    let clinic = site.nobody().bearing(token(&site, 10, Role::Clinic, 1));
+    let contact = format!("/api/v1/operator/bookings/{booking}/contact");
+    let told = clinic.must_post(&contact, &json!({}), 200).await.json();
+    let expected = json!({"name": "김하늘 다", "telephone": telephone(2), "made_by": "김하늘 나"});
+    assert_eq!(told, expected);
+    let mut page = crate::staff::signed_in(&site, "desk", crate::staff::PASSWORD, "").await;
+    page.open(&format!("/operator/desk/0?date={}", crate::desks::DAY)).await;
+    let fields = [("booking", booking.to_string()), ("date", crate::desks::DAY.to_owned())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    press(&mut page, "/operator/desk/0/contact", &fields).await.says("김하늘 나 booked it for them.");
+}
+
 /// A site whose build knows rules only up to the ones before.
 async fn old_site() -> TestSite {
     let journal = MemoryJournal::new(MemoryOptions::default());
@@ -327,7 +349,7 @@ async fn whoever_signs_out_books_for_nobody_else_any_more() {
     let telephone = telephone(1);
     let own =
         [("name", "김하늘"), ("year", "1964"), ("month", "3"), ("day", "7"), ("telephone", &*telephone)];
-    son.submit("/for", &own).await;
+    press(&mut son, "/for", &own).await;
     let code = site.code_for(1).await;
     son.submit("/for/code", &[("code", &code)]).await.says("This is you.");
     son.open("/bookings").await.submit("/sign-out", &[]).await;
