@@ -51,7 +51,7 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
         index.agenda.add(booking.slot, id);
     }
     tell_room(data, campaign, booking.serial, News::Booked);
-    tell(data, &index.proxies, EffectKind::BookingConfirmed, id);
+    tell(data, &index.proxies, EffectKind::BookingConfirmed, id, booking.person());
     Ok(Outcome::Confirmed { booking: id })
 }
 
@@ -76,7 +76,7 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
         BookingState::Booked => {
             check_messages(data, index, id)?;
             index.forget_reminder(data, id);
-            tell(data, &index.proxies, EffectKind::BookingCancelled, id);
+            tell(data, &index.proxies, EffectKind::BookingCancelled, id, booking.person());
         }
     }
     if is_listed(booking.state) {
@@ -122,7 +122,7 @@ pub(super) fn reschedule(
     index.agenda.remove(booking.slot, id);
     index.agenda.add(to, id);
     index.await_reminder(data, id);
-    tell(data, &index.proxies, EffectKind::BookingRescheduled, id);
+    tell(data, &index.proxies, EffectKind::BookingRescheduled, id, booking.person());
     Ok(Outcome::Rescheduled { booking: id })
 }
 
@@ -220,9 +220,13 @@ fn check_messages(data: &Data, index: &Index, id: BookingId) -> Result<(), Refus
 }
 
 /// Tells the person of a booking, and whoever made it for them. Each message has a number of its own.
-pub(super) fn tell(data: &mut Data, index: &ProxyIndex, kind: EffectKind, booking: BookingId) {
-    let kept = data.bookings.get(u64::from(booking.0)).expect("a booking that was read exists");
-    let person = kept.person();
+pub(super) fn tell(
+    data: &mut Data,
+    index: &ProxyIndex,
+    kind: EffectKind,
+    booking: BookingId,
+    person: PersonId,
+) {
     data.effects.push(Effect { kind, booking, person });
     if let Some(person) = index.reaching(data, booking) {
         data.effects.push(Effect { kind, booking, person });

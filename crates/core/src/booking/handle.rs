@@ -49,13 +49,13 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         Body::Hold { slot, person, birth, dose, entry, channel } => {
             let (slot, person, birth) = (*slot, *person, *birth);
             let (dose, entry, channel) = (*dose, *entry, *channel);
-            hold::hold(data, index, Wish { slot, person, birth, dose, entry, channel, proxy: None })
+            hold::hold(data, index, &Wish { slot, person, birth, dose, entry, channel }, None)
         }
         Body::HoldFor { slot, person, birth, dose, entry, channel, proxy } => {
             let (slot, person, birth) = (*slot, *person, *birth);
             let (dose, entry, channel) = (*dose, *entry, *channel);
-            let wish = Wish { slot, person, birth, dose, entry, channel, proxy: None };
-            proxies::hold_for(data, index, wish, *proxy)
+            let wish = Wish { slot, person, birth, dose, entry, channel };
+            proxies::hold_for(data, index, &wish, proxy)
         }
         Body::EndProxy { booking, person } => proxies::end_proxy(data, index, *booking, *person),
         Body::Confirm { booking, person } => change::confirm(data, index, *booking, *person),
@@ -68,7 +68,7 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         Body::WalkIn { slot, person, birth, dose, channel } => {
             let (slot, person, birth) = (*slot, *person, *birth);
             let (dose, channel) = (*dose, *channel);
-            let wish = Wish { slot, person, birth, dose, entry: None, channel, proxy: None };
+            let wish = Wish { slot, person, birth, dose, entry: None, channel };
             desk::walk_in(data, index, &wish)
         }
         Body::Standby { desk, person, birth, dose, minutes } => {

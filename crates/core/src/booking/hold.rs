@@ -22,11 +22,10 @@ pub(super) struct Wish {
     pub(super) dose: u8,
     pub(super) entry: Option<Entry>,
     pub(super) channel: ChannelId,
-    /// Who holds it for them, if it is somebody else.
-    pub(super) proxy: Option<PersonId>,
 }
 
-/// Holds a place for a few minutes, at most as long as the pass lasts.
+/// Holds a place for a few minutes, at most as long as the pass lasts; `proxy` does it for the person, if it
+/// is somebody else.
 ///
 /// Checked in this order:
 ///
@@ -46,25 +45,25 @@ pub(super) struct Wish {
 /// 13. a free place: `slot_full`
 /// 14. for somebody else: `too_many_proxied`
 /// 15. the bounds: `too_many_bookings`, `full`
-pub(super) fn hold(data: &mut Data, index: &mut Index, wish: Wish) -> Verdict {
+pub(super) fn hold(data: &mut Data, index: &mut Index, wish: &Wish, proxy: Option<&PersonId>) -> Verdict {
     let slot = slot_of(data, wish.slot)?;
     let desk = desk_of(data, &slot);
     let campaign = campaign_of(data, desk.campaign);
-    let share_ppm = check_person(campaign, &wish, data.time)?;
-    let pass = check_pass(data, campaign, &wish)?;
+    let share_ppm = check_person(campaign, wish, data.time)?;
+    let pass = check_pass(data, campaign, wish, proxy)?;
     let course = course_of(data, index, wish.person, desk.campaign, wish.dose);
     if let Some(same) = course.same {
         return refused_with(Reason::AlreadyBooked, u64::from(same.0));
     }
     course.check_interval(campaign, wish.dose, slot.starts_at)?;
-    check_supply(campaign, &desk, &slot, &wish, share_ppm, data.time)?;
-    if let Some(proxy) = wish.proxy {
-        check_proxy(data, &index.proxies, proxy)?;
+    check_supply(campaign, &desk, &slot, wish, share_ppm, data.time)?;
+    if let Some(proxy) = proxy {
+        check_proxy(data, &index.proxies, *proxy)?;
     }
     check_bounds(data, &course)?;
     let latest = data.time.plus_ms(u64::from(campaign.config.hold_ms));
     let ends_at = pass.as_ref().map_or(latest, |pass| latest.min(pass.ends_at));
-    let booking = keep_hold(data, index, &wish, desk.campaign, course, pass, ends_at);
+    let booking = keep_hold(data, index, wish, desk.campaign, course, pass, ends_at);
     Ok(Outcome::Held { booking, ends_at })
 }
 

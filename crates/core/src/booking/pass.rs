@@ -18,7 +18,12 @@ pub(super) struct Pass {
 }
 
 /// Checks the pass that a hold came with; `None` where the campaign asks for none.
-pub(super) fn check_pass(data: &Data, campaign: &Campaign, wish: &Wish) -> Result<Option<Pass>, Refusal> {
+pub(super) fn check_pass(
+    data: &Data,
+    campaign: &Campaign,
+    wish: &Wish,
+    proxy: Option<&PersonId>,
+) -> Result<Option<Pass>, Refusal> {
     let Some(required) = campaign.config.room else {
         return Ok(None);
     };
@@ -34,15 +39,15 @@ pub(super) fn check_pass(data: &Data, campaign: &Campaign, wish: &Wish) -> Resul
     if inside.bookings >= room.config.bookings_per_pass {
         return refused(Reason::PassSpent);
     }
-    let counts = |who: PersonId| {
+    let counts = |who: &PersonId| {
         if is_of_agent(entry.serial) {
-            room.agents.is_pass_of(who, entry.serial)
+            room.agents.is_pass_of(*who, entry.serial)
         } else {
-            !room.config.identity_bound || room.people.get(u64::from(entry.serial.0)) == Some(&who)
+            !room.config.identity_bound || room.people.get(u64::from(entry.serial.0)) == Some(who)
         }
     };
     // It is the proxy who stood in line, or the person did: both is well.
-    if !counts(wish.person) && !wish.proxy.is_some_and(counts) {
+    if !counts(&wish.person) && !proxy.is_some_and(counts) {
         return refused(Reason::TicketForeign);
     }
     Ok(Some(Pass { serial: entry.serial, ends_at: inside.ends_at }))

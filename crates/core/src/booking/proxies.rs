@@ -147,14 +147,14 @@ const fn place_of_mark(booking: BookingId) -> (u64, u64) {
 /// Checked in this order: `rules_unknown`; the proxy is somebody else (`setting_unfit` 1); all that
 /// [`hold`] checks, of the person; with a ticket or an agent's pass that is the proxy's instead of the
 /// person's `ticket_foreign` is not the answer; and, before the bounds of a hold, `too_many_proxied`.
-pub(super) fn hold_for(data: &mut Data, index: &mut Index, wish: Wish, proxy: PersonId) -> Verdict {
+pub(super) fn hold_for(data: &mut Data, index: &mut Index, wish: &Wish, proxy: &PersonId) -> Verdict {
     check_rules(data)?;
-    if proxy == wish.person {
+    if *proxy == wish.person {
         return refused_with(Reason::SettingUnfit, 1);
     }
-    let held = hold(data, index, Wish { proxy: Some(proxy), ..wish })?;
+    let held = hold(data, index, wish, Some(proxy))?;
     if let Outcome::Held { booking, .. } = held {
-        let proxied = Proxied { proxy: Booking::halves(proxy), booking, ended: false };
+        let proxied = Proxied { proxy: Booking::halves(*proxy), booking, ended: false };
         let place = data.proxies.push(proxied) as u32;
         index.proxies.add(&data.proxies, place, &proxied);
     }

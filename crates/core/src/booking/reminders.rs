@@ -174,6 +174,6 @@ fn push_reminder(data: &mut Data, index: &Index, id: BookingId, now: Time) {
     let slot = slot_of(data, booking.slot).expect("a booking's slot exists");
     assert!(booking.state == BookingState::Booked, "whatever is given back waits no more");
     if slot.starts_at > now {
-        tell(data, &index.proxies, EffectKind::Reminder, id);
+        tell(data, &index.proxies, EffectKind::Reminder, id, booking.person());
     }
 }

@@ -425,7 +425,6 @@ fn offer(data: &mut Data, index: &mut Index, slot: SlotId, offer_ms: u32, key: S
         dose: standby.dose,
         entry: None,
         channel: ChannelId::CLINIC,
-        proxy: None,
     };
     let until = data.time.plus_ms(u64::from(offer_ms));
     let id = keep(data, index, &wish.booking(course, BookingState::Offered, until));
