@@ -66,9 +66,9 @@ fn an_operator_sees_which_rules_count_and_makes_the_next_ones_count_for_good() {
     let show = [Path::new("rules"), Path::new("show"), Path::new("--config"), &client];
     let (status, said) = says(&show);
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("rules that count    1") && said.contains("knows     up to 4"), "{said}");
+    assert!(said.contains("rules that count    1") && said.contains("knows     up to 5"), "{said}");
     let (status, said) = says(&[Path::new("health"), Path::new("--config"), &client]);
-    assert!(status == Some(0) && said.contains("\"rules\":{\"counts\":1,\"knows\":4}"), "{said}");
+    assert!(status == Some(0) && said.contains("\"rules\":{\"counts\":1,\"knows\":5}"), "{said}");
 
     let secret = dir.path().join("password");
     fs::write(&secret, "not the password\n").unwrap();
@@ -94,10 +94,10 @@ fn an_operator_sees_which_rules_count_and_makes_the_next_ones_count_for_good() {
     service.restart().unwrap();
     let client = listening(dir.path(), &service);
     let (_, said) = says(&[Path::new("rules"), Path::new("show"), Path::new("--config"), &client]);
-    assert!(said.contains("rules that count    4"), "{said}");
+    assert!(said.contains("rules that count    5"), "{said}");
     service.kill().unwrap();
     let (status, said) = says(&[Path::new("journal"), Path::new("verify"), &data]);
-    assert!(status == Some(0) && said.contains("rules         4 (this build knows 4)"), "{said}");
+    assert!(status == Some(0) && said.contains("rules         5 (this build knows 5)"), "{said}");
     let (status, said) = says(&[Path::new("rules"), Path::new("show"), Path::new("--config"), &client]);
     assert_eq!(status, Some(2), "nobody answers: {said}");
 }
@@ -110,10 +110,10 @@ fn a_new_service_begins_with_the_newest_rules() {
     let client = listening(dir.path(), &service);
     let show = [Path::new("rules"), Path::new("show"), Path::new("--config"), &client];
     // It listens a moment before the first record is written.
-    let begun = (0..200).any(|_| says(&show).1.contains("rules that count    4"));
+    let begun = (0..200).any(|_| says(&show).1.contains("rules that count    5"));
     assert!(begun, "{:?}", says(&show));
     service.kill().unwrap();
     let (status, verify) = says(&[Path::new("journal"), Path::new("verify"), &data]);
     assert_eq!(status, Some(0), "{verify}");
-    assert!(verify.contains("rules         4 (this build knows 4)"), "{verify}");
+    assert!(verify.contains("rules         5 (this build knows 5)"), "{verify}");
 }

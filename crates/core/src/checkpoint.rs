@@ -11,7 +11,7 @@
 
 use crate::booking::{Standbys, Supply};
 use crate::outcome::Outcome;
-use crate::rules::{RULES_AGENTS, RULES_REMINDERS, RULES_STANDBY};
+use crate::rules::{RULES_AGENTS, RULES_PROXIES, RULES_REMINDERS, RULES_STANDBY};
 use crate::state::Data;
 use crate::waiting_room::{Agents, Room};
 
@@ -32,6 +32,9 @@ pub fn digest(data: &Data) -> u64 {
     if data.rules >= RULES_STANDBY {
         let Standbys { made, people, offerings } = &data.standbys;
         sum.add(&[*made, people.len() as u64, offerings.len() as u64]);
+    }
+    if data.rules >= RULES_PROXIES {
+        sum.add(&[data.proxies.end()]);
     }
     for (id, campaign) in &data.campaigns {
         sum.add(&[u64::from(id.0), campaign.confirmed, campaign.lapsed, u64::from(campaign.closed)]);

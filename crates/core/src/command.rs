@@ -261,21 +261,21 @@ pub enum Body {
     Confirm {
         /// The hold.
         booking: BookingId,
-        /// Whose it is.
+        /// Whose it is, or who made it for them.
         person: PersonId,
     },
     /// Gives a hold or booking back.
     Cancel {
         /// The hold or booking.
         booking: BookingId,
-        /// Whose it is.
+        /// Whose it is, or who made it for them.
         person: PersonId,
     },
     /// Moves a booking to another slot in one step: never without a place.
     Reschedule {
         /// The booking.
         booking: BookingId,
-        /// Whose it is.
+        /// Whose it is, or who made it for them.
         person: PersonId,
         /// The new slot.
         slot: SlotId,
@@ -381,6 +381,33 @@ pub enum Body {
         places: u32,
         /// How long each has to answer, milliseconds.
         offer_ms: u32,
+    },
+
+    // --- for somebody else, from rules 5 on ---
+    /// Holds a place for somebody else. Who made it is recorded, and may act for the person from
+    /// then on: confirm it, move it, give it back.
+    HoldFor {
+        /// The slot.
+        slot: SlotId,
+        /// For whom.
+        person: PersonId,
+        /// Their birth date, vouched for by whoever identified them.
+        birth: Date,
+        /// Which dose of the course, from 1.
+        dose: u8,
+        /// The verified pass, where the campaign asks for one: the person's or the proxy's.
+        entry: Option<Entry>,
+        /// Through whom.
+        channel: ChannelId,
+        /// Who books for them.
+        proxy: PersonId,
+    },
+    /// Whoever made a booking for somebody else has nothing to do with it any more.
+    EndProxy {
+        /// The booking.
+        booking: BookingId,
+        /// Who asks: the person, or the proxy.
+        person: PersonId,
     },
 }
 

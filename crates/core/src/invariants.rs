@@ -8,12 +8,13 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::booking::{Booking, BookingState, Campaign, Reminded, Standbys, Supply};
+use crate::booking::{Booking, BookingState, Campaign, Reminded, Standbys, Supply, is_pending};
 use crate::chunked::Chunked;
 use crate::ids::{DeskId, PersonId, RoomId, Serial, SlotId};
 use crate::limits;
 use crate::rules::{
-    RULES_AGENTS, RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_REMINDERS, RULES_STANDBY,
+    RULES_AGENTS, RULES_DESK, RULES_FIRST, RULES_LEASES, RULES_NEWEST, RULES_PROXIES, RULES_REMINDERS,
+    RULES_STANDBY,
 };
 use crate::state::{Data, Index};
 use crate::waiting_room::{AGENT_SERIAL_FIRST, Agents, Draw, Mark, Phase, Room, draw};
@@ -57,6 +58,11 @@ pub const INVARIANTS: &[(u8, &str)] = &[
     (29, "agents' passes are those inside with a number of theirs, one for each person"),
     (30, "what is offered of a slot are its holds that are offers, and no more than is to be offered"),
     (31, "a person stands by at a desk once, until the day ends, and at no more desks than one may"),
+    (
+        32,
+        "whoever booked for somebody else is noted once a booking, never for themselves, and not before rules 5",
+    ),
+    (33, "nobody has booked for more others than one may, at a time and ever"),
 ];
 
 /// The longest day.
@@ -120,6 +126,7 @@ pub(crate) fn check_counts(data: &Data) -> Result<(), Violation> {
     let counted = count_bookings(data)?;
     check_supplies(data, &counted)?;
     check_standbys(data)?;
+    check_proxies(data)?;
     check_people(data)?;
     for (id, room) in &data.rooms {
         check_room(*id, room)?;
@@ -162,8 +169,9 @@ fn check_bounds(data: &Data) -> Result<(), Violation> {
         data.slots.first(),
         data.bookings.first(),
         data.contacts.first(),
+        data.proxies.first(),
     ];
-    ensure(firsts == [0; 5], 4, 0_u64)
+    ensure(firsts == [0; 6], 4, 0_u64)
 }
 
 fn check_settings(id: u32, campaign: &Campaign) -> Result<(), Violation> {
@@ -253,6 +261,28 @@ fn check_standbys(data: &Data) -> Result<(), Violation> {
             let once = desks.insert(key.desk);
             ensure(once && desks.len() <= limits::STANDBYS_PER_PERSON_MAX, 31, key.desk.0)?;
         }
+    }
+    Ok(())
+}
+
+/// Sorts those who booked for others: there may be millions, and nothing else counts them.
+fn check_proxies(data: &Data) -> Result<(), Violation> {
+    ensure(data.rules >= RULES_PROXIES || data.proxies.is_empty(), 32, 0_u64)?;
+    let mut last = None;
+    let mut made = Vec::with_capacity(data.proxies.len());
+    for proxied in data.proxies.iter() {
+        let id = proxied.booking.0;
+        let booking = data.bookings.get(u64::from(id)).ok_or_else(|| violation(4, u64::from(id)))?;
+        ensure(last < Some(id) && booking.person != proxied.proxy, 32, id)?;
+        last = Some(id);
+        made.push((proxied.proxy, is_pending(booking.state)));
+    }
+    made.sort_unstable();
+    for of_one in made.chunk_by(|(one, _), (other, _)| one == other) {
+        let pending = of_one.iter().filter(|(_, pending)| *pending).count();
+        let fits =
+            pending <= limits::PROXIED_MAX as usize && of_one.len() <= limits::PROXIED_EVER_MAX as usize;
+        ensure(fits, 33, of_one[0].0[0])?;
     }
     Ok(())
 }

@@ -84,6 +84,10 @@ pub const SLOT_CAPACITY_MAX: u32 = 100_000;
 pub const BOOKINGS_MAX: u64 = 200_000_000;
 /// Bookings and holds ever made by one person, ended ones included.
 pub const BOOKINGS_PER_PERSON_MAX: u32 = 128;
+/// Holds and bookings for others that one person may have at a time: a family, not a list.
+pub const PROXIED_MAX: u32 = 8;
+/// Holds and bookings for others ever made by one person, ended ones included.
+pub const PROXIED_EVER_MAX: u32 = 128;
 /// Sealed contact bytes of one person.
 pub const CONTACT_BYTES_MAX: usize = 512;
 /// People whose sealed contact is kept.

@@ -265,7 +265,7 @@ reasons! {
     ShareUsedUp = 73, "share_used_up";
     /// The person has made too many holds; an operator can help.
     TooManyBookings = 74, "too_many_bookings";
-    /// There is no such booking of this person.
+    /// There is no such booking of this person, nor one that they made for somebody else.
     BookingUnknown = 75, "booking_unknown";
     /// The hold has lapsed; its place is free again.
     HoldLapsed = 76, "hold_lapsed";
@@ -295,4 +295,8 @@ reasons! {
     TooManyStandbys = 88, "too_many_standbys";
     /// The person does not stand by there.
     StandbyUnknown = 89, "standby_unknown";
+    /// The person books for as many others as one may; the detail is how many, at a time or ever.
+    TooManyProxied = 90, "too_many_proxied";
+    /// Nobody made the booking for somebody else.
+    ProxyUnknown = 91, "proxy_unknown";
 }

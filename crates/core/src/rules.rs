@@ -6,6 +6,7 @@
 //! | 2 | [`Body::TakeLease`]: effects are performed by one node at a time; [`Body::Checkpoint`]: nodes compare their states |
 //! | 3 | the last places are called for by what the latest calls came to; campaigns may have reminders |
 //! | 4 | what the clinic's desk needs: [`Body::MarkNoShow`] and who comes late after all, [`Body::WalkIn`]; and telephone agents: [`Body::SetAgentShare`], [`Body::EnterByAgent`]; leftover places, [`Body::OfferLeftover`], for those who stand by |
+//! | 5 | [`Body::HoldFor`]: booking for somebody else, with both recorded; [`Body::EndProxy`] |
 //!
 //! A state begins with version 1, whichever build makes it, and a journaled
 //! [`Body::Upgrade`] makes the next version count from the next command on. So a journal
@@ -34,8 +35,10 @@ pub const RULES_AGENTS: u32 = 4;
 pub const RULES_STANDBY: u32 = 4;
 /// From this version on a slow room saves up three entries.
 pub const RULES_SLOW_ROOMS: u32 = 4;
+/// The version that brought booking for somebody else.
+pub const RULES_PROXIES: u32 = 5;
 /// The newest version of the rules that this build knows.
-pub const RULES_NEWEST: u32 = 4;
+pub const RULES_NEWEST: u32 = 5;
 
 impl Body {
     /// The first version of the rules under which this may be written into a journal. A
@@ -48,6 +51,7 @@ impl Body {
             Body::MarkNoShow { .. } | Body::WalkIn { .. } => RULES_DESK,
             Body::Standby { .. } | Body::StandDown { .. } | Body::OfferLeftover { .. } => RULES_STANDBY,
             Body::SetAgentShare { .. } | Body::EnterByAgent { .. } => RULES_AGENTS,
+            Body::HoldFor { .. } | Body::EndProxy { .. } => RULES_PROXIES,
             _ => RULES_FIRST,
         }
     }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::booking::{
-    self, Agenda, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Reminded, Reminders, Slot,
-    StandbyIndex, Standbys,
+    self, Agenda, Booking, BookingState, Campaign, Clinic, Desk, Lapses, Proxied, ProxyIndex, Reminded,
+    Reminders, Slot, StandbyIndex, Standbys,
 };
 use crate::checkpoint;
 use crate::chunked::Chunked;
@@ -62,6 +62,8 @@ pub struct Data {
     pub reminded: Reminded,
     /// Who stands by for leftover places, and what is offered; nothing under rules 1 to 3.
     pub standbys: Standbys,
+    /// Who made which bookings for somebody else, in their order; nothing under rules 1 to 4.
+    pub proxies: Chunked<Proxied>,
 }
 
 /// A person's sealed contact.
@@ -92,6 +94,8 @@ pub struct Index {
     pub(crate) agenda: Agenda,
     /// Those who stand by, and offers.
     pub(crate) standbys: StandbyIndex,
+    /// Bookings made for somebody else.
+    pub(crate) proxies: ProxyIndex,
     /// The desk of a campaign at a clinic.
     pub(crate) desks: BTreeMap<(CampaignId, u32), u32>,
 }
@@ -130,6 +134,7 @@ impl State {
             answers: 0,
             reminded: Reminded::default(),
             standbys: Standbys::default(),
+            proxies: Chunked::default(),
         };
         State { data, index: Index::default() }
     }
@@ -173,6 +178,7 @@ impl State {
             answers: data.answers,
             reminded: data.reminded,
             standbys: data.standbys.clone(),
+            proxies: data.proxies.freeze(),
         }
     }
 
@@ -227,6 +233,7 @@ impl State {
             + self.index.lapses.bytes()
             + self.index.reminders.bytes()
             + self.index.agenda.bytes()
+            + self.index.proxies.bytes()
     }
 
     /// A person's sealed contact, if one is kept.
@@ -249,6 +256,7 @@ impl Default for Index {
             reminders: Reminders::default(),
             agenda: Agenda::default(),
             standbys: StandbyIndex::default(),
+            proxies: ProxyIndex::default(),
             desks: BTreeMap::new(),
         }
     }
@@ -264,7 +272,8 @@ impl Index {
     pub(crate) fn of(data: &Data) -> Result<Index, Violation> {
         let recent = RecentIndex::of(&data.recent).map_err(|number| violation(14, number))?;
         let standbys = StandbyIndex::of(&data.standbys);
-        let mut index = Index { recent, standbys, ..Index::default() };
+        let proxies = ProxyIndex::of(&data.proxies);
+        let mut index = Index { recent, standbys, proxies, ..Index::default() };
         index.find_bookings(data)?;
         index.find_reminders(data);
         index.find_contacts(data)?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jari_core::booking::{
-    Booking, BookingState, CampaignConfig, ClinicConfig, Desk, Offering, Rules, SlotSpec, Standby,
+    Booking, BookingState, CampaignConfig, ClinicConfig, Desk, Offering, Proxied, Rules, SlotSpec, Standby,
     StandbyKey, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
@@ -129,7 +129,7 @@ fn slot_supply(data: &mut Data) -> &mut Supply {
 
 /// Damage by the invariant that finds it first.
 fn damages() -> Vec<(u8, Damage)> {
-    [damages_of_bookings(), damages_of_standbys(), damages_of_rooms()].concat()
+    [damages_of_bookings(), damages_of_standbys(), damages_of_proxies(), damages_of_rooms()].concat()
 }
 
 fn damages_of_bookings() -> Vec<(u8, Damage)> {
@@ -148,6 +148,10 @@ fn damages_of_bookings() -> Vec<(u8, Damage)> {
         (4, |data| data.desks.get_mut(0).unwrap().clinic = ClinicId(1)),
         (4, |data| data.campaigns.get_mut(&CAMPAIGN).unwrap().by_vaccine.push(Supply::default())),
         (4, |data| assert!(data.bookings.pop_front().is_some())),
+        (4, |data| {
+            book_for(data, 0, [1, 1]);
+            assert!(data.proxies.pop_front().is_some());
+        }),
         (5, |data| {
             data.desks.push(Desk { campaign: CAMPAIGN, clinic: ClinicId(0), supply: Supply::default() });
         }),
@@ -222,6 +226,58 @@ fn damages_of_standbys() -> Vec<(u8, Damage)> {
             data.standbys.made = 0;
         }),
     ]
+}
+
+fn damages_of_proxies() -> Vec<(u8, Damage)> {
+    vec![
+        (4, |data| book_for(data, 2, [1, 1])),
+        (32, |data| {
+            book_for(data, 0, [1, 1]);
+            data.rules = 4;
+        }),
+        (32, |data| book_for(data, 0, [7, 0])),
+        (32, |data| {
+            book_for(data, 0, [1, 1]);
+            book_for(data, 0, [2, 2]);
+        }),
+        (32, |data| {
+            book_for(data, 1, [1, 1]);
+            book_for(data, 0, [1, 1]);
+        }),
+        (33, |data| add_bookings_for_others(data, BookingState::Held, limits::PROXIED_MAX)),
+        (33, |data| add_bookings_for_others(data, BookingState::Cancelled, limits::PROXIED_EVER_MAX)),
+    ]
+}
+
+fn book_for(data: &mut Data, booking: u32, proxy: [u64; 2]) {
+    data.rules = 5;
+    data.proxies.push(Proxied { proxy, booking: BookingId(booking), ended: false });
+}
+
+/// One more than somebody may make for others; all else is sound.
+fn add_bookings_for_others(data: &mut Data, state: BookingState, most: u32) {
+    let until = data.time.plus_ms(60_000);
+    for other in 0..=most {
+        let person = [100 + u64::from(other), 1];
+        let slot = SlotId(1);
+        let (earlier, serial, channel) = (Booking::NONE, Serial(Booking::NONE), ChannelId::OWN_SITE);
+        let booking = Booking { person, until, slot, earlier, serial, channel, dose: 1, state };
+        let id = data.bookings.push(booking) as u32;
+        book_for(data, id, [1, 1]);
+        if state == BookingState::Held {
+            let campaign = data.campaigns.get_mut(&CAMPAIGN).unwrap();
+            let supplies = [
+                &mut data.slots.get_mut(1).unwrap().supply,
+                &mut data.desks.get_mut(0).unwrap().supply,
+                &mut campaign.supply,
+                &mut campaign.by_vaccine[0],
+            ];
+            for supply in supplies {
+                supply.capacity += 1;
+                supply.held += 1;
+            }
+        }
+    }
 }
 
 const OFFERING: Offering = Offering { places: 1, open: 1, offer_ms: limits::OFFER_MS_MIN };

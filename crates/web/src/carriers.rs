@@ -16,10 +16,14 @@ use crate::staff::{Deed, roles};
 
 /// The cookie of a person's session.
 pub const SESSION_COOKIE: &str = "jari_session";
+/// The cookie of an errand: leave to book for somebody else.
+pub const ERRAND_COOKIE: &str = "jari_for";
 /// The cookie of an operator's session.
 pub const STAFF_COOKIE: &str = "jari_staff";
 /// The API's header for a pass.
 pub const PASS_HEADER: &str = "jari-pass";
+/// The API's header for an errand.
+pub const ERRAND_HEADER: &str = "jari-for";
 /// The API's header for a ticket.
 pub const TICKET_HEADER: &str = "jari-ticket";
 /// The API's header for the call that an agent has on the line.

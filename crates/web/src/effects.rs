@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::actions::booking::{BookingStatus, BookingView, view};
+use crate::actions::errand::Pair;
 use crate::actions::{identity, submit_plain};
 use crate::messages::ledger::Waiting;
 use crate::messages::{last_two, purpose_of, render};
@@ -260,7 +261,7 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
         Ok(None) => return Became::Nobody,
         Err(problem) => return Became::Unready(problem),
     };
-    let Some(booking) = find(site, effect.booking) else {
+    let Some((booking, pair)) = find(site, effect.booking) else {
         return Became::Nobody;
     };
     // What became of it since the reminder was pushed was told in a message of its own.
@@ -274,7 +275,11 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
         return Became::Nobody;
     }
     let purpose = purpose_of(effect.kind);
-    let text = render::booking(effect.kind, &booking, contact.language);
+    let proxy = match pair {
+        Some(pair) => Some(pair.view(site, effect.person).await),
+        None => None,
+    };
+    let text = render::booking(effect.kind, &booking, proxy.as_ref(), contact.language);
     let to = contact.telephone;
     if let Some(messenger) = &site.messages.messenger {
         let letter = Letter {
@@ -302,10 +307,10 @@ async fn send(site: &Site, number: u64, effect: &Effect, carrier: usize) -> Beca
     Became::Taken
 }
 
-fn find(site: &Site, id: BookingId) -> Option<BookingView> {
+fn find(site: &Site, id: BookingId) -> Option<(BookingView, Option<Pair>)> {
     site.node.read(|state| {
         let booking = state.data().bookings.get(u64::from(id.0))?;
-        view(site, state.data(), id, booking)
+        Some((view(site, state.data(), id, booking)?, Pair::of(state, id, booking)))
     })
 }
 

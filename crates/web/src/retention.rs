@@ -91,9 +91,11 @@ pub(crate) async fn since_of(site: &Site, since: Option<Date>) -> Result<Date, P
     }
 }
 
-/// The last day that has to do with a booking of this person: a visit, or a change.
+/// The last day that has to do with a booking of this person, or one that they made for somebody else: a
+/// visit, or a change.
 pub(crate) fn last_day(state: &State, person: PersonId, utc_offset_min: i16) -> Option<Date> {
-    let days = state.bookings_of(person).map(|(_, booking)| {
+    let all = state.bookings_of(person).chain(state.bookings_for_others(person));
+    let days = all.map(|(_, booking)| {
         let changed = booking.until.date(utc_offset_min);
         // Whoever gave a place back is expected nowhere.
         let is_visit = !matches!(booking.state, BookingState::Cancelled | BookingState::Lapsed);

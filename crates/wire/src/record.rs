@@ -21,7 +21,7 @@
 //! | 20-24 | `Join` `JoinAs` `Enter` `Leave` `EnterByAgent` |
 //! | 30-37 | `CreateCampaign` `SetRules` `SetWindows` `SetQuota` `PauseCampaign` `ResumeCampaign` `CloseCampaign`, `CreateCampaign` with reminders |
 //! | 40-48 | `AddClinic` `AddDesk` `AddSlots` `SetCapacity` `SetWithdrawn` `CheckIn` `MarkNoShow` `WalkIn` `OfferLeftover` |
-//! | 50-57 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` `Standby` `StandDown` |
+//! | 50-59 | `Hold` `Confirm` `Cancel` `Reschedule` `KeepContact` `DropContact` `Standby` `StandDown` `HoldFor` `EndProxy` |
 //!
 //! Commands that came with a later version of the rules ([`jari_core::rules`]) are in no record
 //! before that version counts, so a build that does not know them never has to read them.
@@ -340,6 +340,8 @@ bodies! {
     55 DropContact { person }
     56 Standby { desk, person, birth, dose, minutes }
     57 StandDown { desk, person }
+    58 HoldFor { slot, person, birth, dose, entry, channel, proxy }
+    59 EndProxy { booking, person }
 }
 
 #[inline]

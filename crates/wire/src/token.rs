@@ -2,10 +2,10 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | kind: 1 ticket, 2 pass, 3 session, 4 slip, 5 staff session, 6 form token |
+//! | 1 | kind: 1 ticket, 2 pass, 3 session, 4 slip, 5 staff session, 6 form token, 7 errand |
 //! | 1 | version of the kind: 1 |
 //! | 1 | number of the key |
-//! | 8-30 | the fields in their order, fixed width, little-endian |
+//! | 8-44 | the fields in their order, fixed width, little-endian |
 //! | 16 | the first half of the keyed BLAKE3 of all before |
 //!
 //! and all of it as base64url without padding. A ticket has 36 characters, one bound to
@@ -28,8 +28,8 @@ use crate::keys::KeyRing;
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 3;
 const MAC_BYTES: usize = 16;
-/// Bytes of the longest fields: a session's.
-const FIELDS_BYTES_MAX: usize = 30;
+/// Bytes of the longest fields: an errand's.
+const FIELDS_BYTES_MAX: usize = 44;
 const TOKEN_BYTES_MAX: usize = HEAD_BYTES + FIELDS_BYTES_MAX + MAC_BYTES;
 /// Characters of a token at the most.
 pub const TOKEN_CHARS_MAX: usize = TOKEN_BYTES_MAX.div_ceil(3) * 4;
@@ -121,6 +121,31 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it still counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Expired`].
+    pub fn check(&self, now: Time) -> Result<(), Expired> {
+        check_end(self.ends_at, now)
+    }
+}
+
+/// Leave to book for somebody else, who proved who they are to whoever books. It is of no use
+/// without the proxy's own session.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Errand {
+    /// For whom.
+    pub person: PersonId,
+    /// Their birth date, vouched for by whoever identified them.
+    pub birth: Date,
+    /// Who may book for them.
+    pub proxy: PersonId,
+    /// When it ends.
+    pub ends_at: Time,
+}
+
+impl Errand {
     /// Whether it still counts.
     ///
     /// # Errors
@@ -341,6 +366,23 @@ token!(
     }
 );
 
+token!(
+    Errand = 7,
+    |token, out| {
+        let Errand { person, birth, proxy, ends_at } = token;
+        out.put(&person.0.to_le_bytes());
+        out.put(&birth.0.to_le_bytes());
+        out.put(&proxy.0.to_le_bytes());
+        out.put(&ends_at.0.to_le_bytes());
+    },
+    |from| Errand {
+        person: PersonId(u128::from_le_bytes(from.array()?)),
+        birth: Date(i32::from_le_bytes(from.array()?)),
+        proxy: PersonId(u128::from_le_bytes(from.array()?)),
+        ends_at: Time(u64::from_le_bytes(from.array()?)),
+    }
+);
+
 /// A token in the making, on the stack.
 struct Fields {
     bytes: [u8; TOKEN_BYTES_MAX],
@@ -393,7 +435,7 @@ impl Opened {
             return Err(TokenError::Malformed);
         }
         if buffer[0] != kind {
-            let known = (1..=Csrf::KIND).contains(&buffer[0]);
+            let known = (1..=Errand::KIND).contains(&buffer[0]);
             return Err(if known { TokenError::WrongKind } else { TokenError::Malformed });
         }
         if buffer[1] != VERSION {

@@ -7,9 +7,10 @@ use super::ledger::{
     Verdict, campaign_of, desk_of, free_place, refused, refused_with, slot_of, take_place, turn_place,
 };
 use super::pass::{News, check_pass_again, tell_room};
+use super::proxies::acts_for;
 use super::standby;
 use super::windows::{share_allows_desk, share_reached, share_used_up};
-use crate::booking::{Booking, BookingState, is_listed};
+use crate::booking::{Booking, BookingState, ProxyIndex, is_listed};
 use crate::effect::{Effect, EffectKind};
 use crate::ids::{BookingId, CampaignId, PersonId, SlotId};
 use crate::limits;
@@ -24,11 +25,11 @@ const BACKLOG_RETRY_MS: u64 = 5_000;
 /// Turns a hold or an offer into a booking. A paused or closed campaign does not stand in the way:
 /// what a person was shown as held stays theirs.
 ///
-/// Checked in this order: it is a booking of this person (`booking_unknown`); it is
+/// Checked in this order: it is a booking of this person, or one that they made for somebody else (`booking_unknown`); it is
 /// booked or used already (then that is the answer again); `booking_cancelled`;
 /// `hold_lapsed`; `booking_missed`; the pass it was made with (`pass_ended`); `effects_backlog`.
 pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
-    let booking = booking_of(data, id, person)?;
+    let booking = booking_of(data, index, id, person)?;
     match booking.state {
         BookingState::Held | BookingState::Offered => {}
         BookingState::Booked | BookingState::Used => return Ok(Outcome::Confirmed { booking: id }),
@@ -39,7 +40,7 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
     assert!(booking.until > data.time, "a hold whose end has come has lapsed");
     let campaign = campaign_of_slot(data, booking.slot);
     check_pass_again(data, campaign, &booking)?;
-    check_backlog(data)?;
+    check_messages(data, index, id)?;
     turn_place(data, booking.slot, booking.state, BookingState::Booked);
     set_state(data, id, BookingState::Booked);
     data.campaigns.get_mut(&campaign).expect("a slot's campaign exists").confirmed += 1;
@@ -50,18 +51,18 @@ pub(super) fn confirm(data: &mut Data, index: &mut Index, id: BookingId, person:
         index.agenda.add(booking.slot, id);
     }
     tell_room(data, campaign, booking.serial, News::Booked);
-    push_effect(data, EffectKind::BookingConfirmed, id, person);
+    tell(data, &index.proxies, EffectKind::BookingConfirmed, id, booking.person());
     Ok(Outcome::Confirmed { booking: id })
 }
 
 /// Gives a hold or booking back, at any time before it is used; an offer that is declined goes to
 /// whoever is next.
 ///
-/// Checked in this order: it is a booking of this person (`booking_unknown`);
+/// Checked in this order: it is a booking of this person, or one that they made for somebody else (`booking_unknown`);
 /// `booking_used`; it is cancelled already (then that is the answer again);
 /// `hold_lapsed`; `booking_missed`; for a booking, which is followed by a message, `effects_backlog`.
 pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: PersonId) -> Verdict {
-    let booking = booking_of(data, id, person)?;
+    let booking = booking_of(data, index, id, person)?;
     match booking.state {
         BookingState::Used => return refused(Reason::BookingUsed),
         BookingState::Cancelled => return Ok(Outcome::Cancelled { booking: id }),
@@ -73,9 +74,9 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
         }
         BookingState::Offered => {}
         BookingState::Booked => {
-            check_backlog(data)?;
+            check_messages(data, index, id)?;
             index.forget_reminder(data, id);
-            push_effect(data, EffectKind::BookingCancelled, id, person);
+            tell(data, &index.proxies, EffectKind::BookingCancelled, id, booking.person());
         }
     }
     if is_listed(booking.state) {
@@ -95,7 +96,7 @@ pub(super) fn cancel(data: &mut Data, index: &mut Index, id: BookingId, person: 
 /// freed together. A person who has a booking has earned it: windows, birth digits and
 /// passes are not asked for again.
 ///
-/// Checked in this order: it is a booking of this person (`booking_unknown`) and booked
+/// Checked in this order: it is a booking of this person, or one that they made for somebody else (`booking_unknown`) and booked
 /// (`booking_not_confirmed`, `booking_used`, `booking_cancelled`, `hold_lapsed`,
 /// `booking_missed`); the new slot exists (`slot_unknown`), is another one (`same_slot`) of the same campaign
 /// (`other_campaign`); `campaign_closed`; `campaign_paused`; `dose_too_early`;
@@ -108,10 +109,10 @@ pub(super) fn reschedule(
     person: PersonId,
     to: SlotId,
 ) -> Verdict {
-    let booking = booking_of(data, id, person)?;
+    let booking = booking_of(data, index, id, person)?;
     check_booked(&booking)?;
     check_move(data, index, &booking, to)?;
-    check_backlog(data)?;
+    check_messages(data, index, id)?;
     index.forget_reminder(data, id);
     take_place(data, to, BookingState::Booked);
     free_place(data, booking.slot, BookingState::Booked);
@@ -121,7 +122,7 @@ pub(super) fn reschedule(
     index.agenda.remove(booking.slot, id);
     index.agenda.add(to, id);
     index.await_reminder(data, id);
-    push_effect(data, EffectKind::BookingRescheduled, id, person);
+    tell(data, &index.proxies, EffectKind::BookingRescheduled, id, booking.person());
     Ok(Outcome::Rescheduled { booking: id })
 }
 
@@ -170,9 +171,10 @@ pub(super) fn lapse(data: &mut Data, id: BookingId) -> Option<Booking> {
     Some(booking)
 }
 
-fn booking_of(data: &Data, id: BookingId, person: PersonId) -> Result<Booking, Refusal> {
+/// The booking that somebody wants to change: their own, or one that they made for somebody else.
+fn booking_of(data: &Data, index: &Index, id: BookingId, who: PersonId) -> Result<Booking, Refusal> {
     match data.bookings.get(u64::from(id.0)) {
-        Some(booking) if booking.person() == person => Ok(*booking),
+        Some(booking) if booking.person() == who || acts_for(data, &index.proxies, id, who) => Ok(*booking),
         _ => refused(Reason::BookingUnknown),
     }
 }
@@ -189,9 +191,9 @@ pub(super) fn check_booked(booking: &Booking) -> Result<(), Refusal> {
     }
 }
 
-/// Whether one more message may wait to be sent.
-pub(super) fn check_backlog(data: &Data) -> Result<(), Refusal> {
-    if data.effects.len() as u64 >= limits::EFFECTS_MAX {
+/// Whether so many messages more may wait to be sent.
+pub(super) fn check_backlog(data: &Data, more: u64) -> Result<(), Refusal> {
+    if data.effects.len() as u64 + more > limits::EFFECTS_MAX {
         return refused_with(Reason::EffectsBacklog, BACKLOG_RETRY_MS);
     }
     Ok(())
@@ -211,6 +213,22 @@ pub(super) fn set_state(data: &mut Data, id: BookingId, state: BookingState) {
     booking.until = now;
 }
 
-fn push_effect(data: &mut Data, kind: EffectKind, booking: BookingId, person: PersonId) {
+/// Whether all messages about a booking may wait to be sent.
+fn check_messages(data: &Data, index: &Index, id: BookingId) -> Result<(), Refusal> {
+    let others = u64::from(index.proxies.reaching(data, id).is_some());
+    check_backlog(data, 1 + others)
+}
+
+/// Tells the person of a booking, and whoever made it for them. Each message has a number of its own.
+pub(super) fn tell(
+    data: &mut Data,
+    index: &ProxyIndex,
+    kind: EffectKind,
+    booking: BookingId,
+    person: PersonId,
+) {
     data.effects.push(Effect { kind, booking, person });
+    if let Some(person) = index.reaching(data, booking) {
+        data.effects.push(Effect { kind, booking, person });
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::hold::Wish;
 use super::ledger::Verdict;
-use super::{campaign, change, contact, desk, directory, hold, reminders, standby};
+use super::{campaign, change, contact, desk, directory, hold, proxies, reminders, standby};
 use crate::booking::{Booking, Standby};
 use crate::command::Body;
 use crate::ids::SlotId;
@@ -34,7 +34,7 @@ pub(crate) fn touch(data: &Data, index: &Index, body: &Body) -> u64 {
         slot.map_or(0, |slot| slot.starts_at.0 ^ u64::from(slot.vaccine.0) ^ u64::from(slot.supply.withdrawn))
     };
     match body {
-        Body::Hold { slot, person, .. } => {
+        Body::Hold { slot, person, .. } | Body::HoldFor { slot, person, .. } => {
             touch_slot(*slot) ^ u64::from(index.newest_booking.touch(Booking::halves(*person)[0]))
         }
         Body::Confirm { booking, .. } | Body::Cancel { booking, .. } | Body::Reschedule { booking, .. } => {
@@ -48,9 +48,16 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
     match body {
         Body::Hold { slot, person, birth, dose, entry, channel } => {
             let (slot, person, birth) = (*slot, *person, *birth);
-            let wish = Wish { slot, person, birth, dose: *dose, entry: *entry, channel: *channel };
-            hold::hold(data, index, wish)
+            let (dose, entry, channel) = (*dose, *entry, *channel);
+            hold::hold(data, index, &Wish { slot, person, birth, dose, entry, channel }, None)
         }
+        Body::HoldFor { slot, person, birth, dose, entry, channel, proxy } => {
+            let (slot, person, birth) = (*slot, *person, *birth);
+            let (dose, entry, channel) = (*dose, *entry, *channel);
+            let wish = Wish { slot, person, birth, dose, entry, channel };
+            proxies::hold_for(data, index, &wish, proxy)
+        }
+        Body::EndProxy { booking, person } => proxies::end_proxy(data, index, *booking, *person),
         Body::Confirm { booking, person } => change::confirm(data, index, *booking, *person),
         Body::Cancel { booking, person } => change::cancel(data, index, *booking, *person),
         Body::Reschedule { booking, person, slot } => {
@@ -60,7 +67,8 @@ fn people(data: &mut Data, index: &mut Index, body: &Body) -> Verdict {
         Body::MarkNoShow { booking } => desk::mark_no_show(data, index, *booking),
         Body::WalkIn { slot, person, birth, dose, channel } => {
             let (slot, person, birth) = (*slot, *person, *birth);
-            let wish = Wish { slot, person, birth, dose: *dose, entry: None, channel: *channel };
+            let (dose, channel) = (*dose, *channel);
+            let wish = Wish { slot, person, birth, dose, entry: None, channel };
             desk::walk_in(data, index, &wish)
         }
         Body::Standby { desk, person, birth, dose, minutes } => {

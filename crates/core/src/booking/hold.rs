@@ -3,6 +3,7 @@
 use super::course::{Course, course_of};
 use super::ledger::{Verdict, campaign_of, desk_of, refused, refused_with, slot_of, take_place};
 use super::pass::{News, Pass, check_pass, tell_room};
+use super::proxies::check_proxy;
 use super::windows::{check_season, share_allows, share_allows_desk, share_for, share_used_up};
 use crate::booking::{Booking, BookingState, Campaign, Desk, Slot};
 use crate::command::Entry;
@@ -12,7 +13,7 @@ use crate::outcome::{Outcome, Reason, Refusal};
 use crate::state::{Data, Index};
 use crate::time::{Date, Time};
 
-/// What a person wants, as in [`crate::Body::Hold`].
+/// What a person wants, as in [`crate::Body::Hold`] and [`crate::Body::HoldFor`].
 #[derive(Copy, Clone)]
 pub(super) struct Wish {
     pub(super) slot: SlotId,
@@ -23,7 +24,8 @@ pub(super) struct Wish {
     pub(super) channel: ChannelId,
 }
 
-/// Holds a place for a few minutes, at most as long as the pass lasts.
+/// Holds a place for a few minutes, at most as long as the pass lasts; `proxy` does it for the person, if it
+/// is somebody else.
 ///
 /// Checked in this order:
 ///
@@ -41,23 +43,27 @@ pub(super) struct Wish {
 /// 11. the quotas of campaign and vaccine: `quota_used_up`
 /// 12. the shares of campaign and desk: `share_used_up`
 /// 13. a free place: `slot_full`
-/// 14. the bounds: `too_many_bookings`, `full`
-pub(super) fn hold(data: &mut Data, index: &mut Index, wish: Wish) -> Verdict {
+/// 14. for somebody else: `too_many_proxied`
+/// 15. the bounds: `too_many_bookings`, `full`
+pub(super) fn hold(data: &mut Data, index: &mut Index, wish: &Wish, proxy: Option<&PersonId>) -> Verdict {
     let slot = slot_of(data, wish.slot)?;
     let desk = desk_of(data, &slot);
     let campaign = campaign_of(data, desk.campaign);
-    let share_ppm = check_person(campaign, &wish, data.time)?;
-    let pass = check_pass(data, campaign, wish.entry, wish.person)?;
+    let share_ppm = check_person(campaign, wish, data.time)?;
+    let pass = check_pass(data, campaign, wish, proxy)?;
     let course = course_of(data, index, wish.person, desk.campaign, wish.dose);
     if let Some(same) = course.same {
         return refused_with(Reason::AlreadyBooked, u64::from(same.0));
     }
     course.check_interval(campaign, wish.dose, slot.starts_at)?;
-    check_supply(campaign, &desk, &slot, &wish, share_ppm, data.time)?;
+    check_supply(campaign, &desk, &slot, wish, share_ppm, data.time)?;
+    if let Some(proxy) = proxy {
+        check_proxy(data, &index.proxies, *proxy)?;
+    }
     check_bounds(data, &course)?;
     let latest = data.time.plus_ms(u64::from(campaign.config.hold_ms));
     let ends_at = pass.as_ref().map_or(latest, |pass| latest.min(pass.ends_at));
-    let booking = keep_hold(data, index, &wish, desk.campaign, course, pass, ends_at);
+    let booking = keep_hold(data, index, wish, desk.campaign, course, pass, ends_at);
     Ok(Outcome::Held { booking, ends_at })
 }
 

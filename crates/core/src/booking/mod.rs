@@ -10,7 +10,7 @@
 //!
 //! Start reading at [`Campaign`] and [`Booking`], then `handle` (the list of commands)
 //! and `hold`, where nearly all rules meet; `desk` is what a clinic does with those who come,
-//! `standby` with what they leave, `agenda` finds who is expected at a slot, `lapses` and `reminders` are what time does.
+//! `standby` with what they leave, `proxies` who books for somebody else, `agenda` finds who is expected at a slot, `lapses` and `reminders` are what time does.
 
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -31,6 +31,7 @@ mod hold;
 mod lapses;
 mod ledger;
 mod pass;
+mod proxies;
 mod reminders;
 mod standby;
 mod windows;
@@ -39,6 +40,8 @@ pub(crate) use agenda::{Agenda, is_listed};
 pub(crate) use change::campaign_of_slot;
 pub(crate) use handle::{advance, handle, touch};
 pub(crate) use lapses::Lapses;
+pub use proxies::Proxied;
+pub(crate) use proxies::{ProxyIndex, is_pending};
 pub use reminders::Reminded;
 pub(crate) use reminders::Reminders;
 pub(crate) use standby::StandbyIndex;

@@ -1,8 +1,8 @@
 //! The pass that a booking needs where a campaign stands behind a waiting room.
 
+use super::hold::Wish;
 use super::ledger::{campaign_of, refused};
 use crate::booking::{Booking, Campaign};
-use crate::command::Entry;
 use crate::ids::{CampaignId, PersonId, Serial};
 use crate::outcome::{Reason, Refusal};
 use crate::state::Data;
@@ -21,13 +21,13 @@ pub(super) struct Pass {
 pub(super) fn check_pass(
     data: &Data,
     campaign: &Campaign,
-    entry: Option<Entry>,
-    person: PersonId,
+    wish: &Wish,
+    proxy: Option<&PersonId>,
 ) -> Result<Option<Pass>, Refusal> {
     let Some(required) = campaign.config.room else {
         return Ok(None);
     };
-    let Some(entry) = entry.filter(|entry| entry.room == required) else {
+    let Some(entry) = wish.entry.filter(|entry| entry.room == required) else {
         return refused(Reason::PassRequired);
     };
     let Some(room) = data.rooms.get(&required) else {
@@ -39,11 +39,15 @@ pub(super) fn check_pass(
     if inside.bookings >= room.config.bookings_per_pass {
         return refused(Reason::PassSpent);
     }
-    if is_of_agent(entry.serial) {
-        if !room.agents.is_pass_of(person, entry.serial) {
-            return refused(Reason::TicketForeign);
+    let counts = |who: &PersonId| {
+        if is_of_agent(entry.serial) {
+            room.agents.is_pass_of(*who, entry.serial)
+        } else {
+            !room.config.identity_bound || room.people.get(u64::from(entry.serial.0)) == Some(who)
         }
-    } else if room.config.identity_bound && room.people.get(u64::from(entry.serial.0)) != Some(&person) {
+    };
+    // It is the proxy who stood in line, or the person did: both is well.
+    if !counts(&wish.person) && !proxy.is_some_and(counts) {
         return refused(Reason::TicketForeign);
     }
     Ok(Some(Pass { serial: entry.serial, ends_at: inside.ends_at }))

@@ -27,9 +27,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::change::tell;
 use super::ledger::slot_of;
 use crate::booking::{Booking, BookingState};
-use crate::effect::{Effect, EffectKind};
+use crate::effect::EffectKind;
 use crate::ids::BookingId;
 use crate::limits;
 use crate::rules::RULES_REMINDERS;
@@ -160,17 +161,19 @@ pub(super) fn remind(data: &mut Data, index: &mut Index, now: Time) {
     {
         most -= bookings.len();
         for id in bookings {
-            push_reminder(data, id, now);
+            push_reminder(data, index, id, now);
             data.reminded = Reminded { due, below: BookingId(id.0 + 1) };
         }
     }
 }
 
-fn push_reminder(data: &mut Data, id: BookingId, now: Time) {
+/// The person is told, and whoever made it for them: those messages may go beyond the half, by as many
+/// as one passing of time looks at.
+fn push_reminder(data: &mut Data, index: &Index, id: BookingId, now: Time) {
     let booking = *data.bookings.get(u64::from(id.0)).expect("a booking that waits exists");
     let slot = slot_of(data, booking.slot).expect("a booking's slot exists");
     assert!(booking.state == BookingState::Booked, "whatever is given back waits no more");
     if slot.starts_at > now {
-        data.effects.push(Effect { kind: EffectKind::Reminder, booking: id, person: booking.person() });
+        tell(data, &index.proxies, EffectKind::Reminder, id, booking.person());
     }
 }

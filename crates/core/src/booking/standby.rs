@@ -262,7 +262,7 @@ pub(super) fn offer_leftover(
     if free == 0 {
         return refused(Reason::SlotFull);
     }
-    check_backlog(data)?;
+    check_backlog(data, 1)?;
     if before.places == 0 && data.standbys.offerings.len() >= limits::OFFERINGS_MAX {
         return refused(Reason::Full);
     }

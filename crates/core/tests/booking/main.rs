@@ -5,6 +5,7 @@ mod desk;
 mod holds;
 mod operators;
 mod passes;
+mod proxies;
 mod reminders;
 mod script;
 mod standby;

@@ -90,6 +90,9 @@ fn run(state: &mut State, asked: &str, next_id: u128) -> String {
     match words[0] {
         "supply" => return supply(state.data(), words[1]),
         "effects" => return format!("{}", state.data().effects.len()),
+        "told" => return told(state.data()),
+        "others" => return others(state, words[1]),
+        "by" => return by(state, words[1]),
         "reminded" => return reminded(state.data()),
         "offers" => return offers(state, words[1]),
         "event" => return event(state.data()),
@@ -185,13 +188,44 @@ fn reminded(data: &Data) -> String {
     if words.is_empty() { "nobody".into() } else { words.join(" ") }
 }
 
+/// Who was told what last, as `kind booking person`, since the last `ack`.
+fn told(data: &Data) -> String {
+    let show = |effect: &jari_core::effect::Effect| {
+        format!("{:?} B{} P{}", effect.kind, effect.booking.0, known(effect.person))
+    };
+    let words: Vec<_> = data.effects.iter().map(show).collect();
+    if words.is_empty() { "nobody".into() } else { words.join(", ") }
+}
+
+/// What somebody made for others and may still reach, newest first.
+fn others(state: &State, word: &str) -> String {
+    let show = |(id, booking): (BookingId, &jari_core::booking::Booking)| {
+        format!("B{} P{} {:?}", id.0, known(booking.person()), booking.state)
+    };
+    let words: Vec<_> = state.bookings_for_others(PersonId(person(word))).map(show).collect();
+    if words.is_empty() { "none".into() } else { words.join(", ") }
+}
+
+/// Who made a booking for its person, and whether their reach has ended.
+fn by(state: &State, word: &str) -> String {
+    match state.proxy_of(BookingId(number(word))) {
+        None => "nobody".into(),
+        Some(proxied) => {
+            format!("P{}{}", known(proxied.proxy()), if proxied.ended { " ended" } else { "" })
+        }
+    }
+}
+
+/// The number of somebody in these tables.
+fn known(id: PersonId) -> u32 {
+    (0..1_000).find(|number| person(&format!("P{number}")) == id.0).expect("one of us")
+}
+
 /// The open offers of a slot, each with its person's number, and how many are still to be made.
 fn offers(state: &State, word: &str) -> String {
     let slot = SlotId(number(word));
     let bookings = (0..).zip(state.data().bookings.iter());
     let open = bookings.filter(|(_, booking)| booking.slot == slot && booking.state == BookingState::Offered);
-    let known =
-        |id: PersonId| (0..100).find(|number| person(&format!("P{number}")) == id.0).expect("one of us");
     let words: Vec<_> =
         open.map(|(id, booking): (u32, _)| format!("B{id} P{}", known(booking.person()))).collect();
     let wanted = state.data().standbys.offerings.get(&slot).map_or(0, |offering| offering.places);
@@ -303,6 +337,16 @@ fn body_of_people(words: &[&str]) -> Body {
             entry: words.iter().find_map(|word| word.strip_prefix("pass=")).map(entry),
             channel: ChannelId::OWN_SITE,
         },
+        "hold_for" => Body::HoldFor {
+            slot: SlotId(number(words[1])),
+            person: whose(words[2]),
+            birth: date(value(words, "born", "1965-03-17")),
+            dose: number(value(words, "dose", "1")),
+            entry: words.iter().find_map(|word| word.strip_prefix("pass=")).map(entry),
+            channel: ChannelId::OWN_SITE,
+            proxy: whose(value(words, "by", "P9")),
+        },
+        "end_proxy" => Body::EndProxy { booking: BookingId(number(words[1])), person: whose(words[2]) },
         "confirm" => Body::Confirm { booking: BookingId(number(words[1])), person: whose(words[2]) },
         "cancel" => Body::Cancel { booking: BookingId(number(words[1])), person: whose(words[2]) },
         "move" => {

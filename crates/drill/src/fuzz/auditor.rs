@@ -72,6 +72,8 @@ pub fn broken<T>(promise: Promise, check: &'static str, words: impl Into<String>
 fn promise_of(body: &Body) -> Promise {
     match body {
         Body::Hold { .. }
+        | Body::HoldFor { .. }
+        | Body::EndProxy { .. }
         | Body::Confirm { .. }
         | Body::Cancel { .. }
         | Body::Reschedule { .. }

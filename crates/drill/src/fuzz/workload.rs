@@ -20,6 +20,8 @@ use super::plan::Plan;
 use crate::simulate::random::Random;
 use scenes::Scene;
 
+mod proxies;
+
 /// Beyond what any record may carry.
 const UNFIT_BYTES: usize = 5_000;
 /// The room whose tickets are bound to people, and the one whose are not.
@@ -34,6 +36,8 @@ pub struct Workload {
     country: Country,
     /// Holds and bookings that somebody heard of, and whose they are.
     bookings: Vec<(BookingId, PersonId)>,
+    /// Those among them that somebody else made, and who did.
+    proxied: Vec<(BookingId, PersonId)>,
     /// Tickets that somebody heard of.
     tickets: Vec<(RoomId, Serial, Option<PersonId>)>,
     past: Vec<Command>,
@@ -78,6 +82,7 @@ impl Workload {
             scene: plan.scene,
             country,
             bookings: Vec::new(),
+            proxied: Vec::new(),
             tickets: Vec::new(),
             past: Vec::new(),
             next_in_line: 0,
@@ -95,6 +100,10 @@ impl Workload {
         match (&command.body, outcome) {
             (Body::Hold { person, .. }, Outcome::Held { booking, .. }) => {
                 self.bookings.push((booking, *person));
+            }
+            (Body::HoldFor { person, proxy, .. }, Outcome::Held { booking, .. }) => {
+                self.bookings.push((booking, *person));
+                self.proxied.push((booking, *proxy));
             }
             (Body::WalkIn { person, .. }, Outcome::CheckedIn { booking }) => {
                 self.bookings.push((booking, *person));
@@ -219,7 +228,8 @@ impl Workload {
     fn booking(&self, random: &mut Random) -> (BookingId, PersonId) {
         match pick_late(&self.bookings, random) {
             Some((booking, person)) if !random.chance(0.08) => {
-                (booking, if random.chance(0.06) { self.person(random).0 } else { person })
+                let asks = self.asks(booking, person, random);
+                (booking, if random.chance(0.06) { self.person(random).0 } else { asks })
             }
             _ => (BookingId(random.below(30)), self.person(random).0),
         }
@@ -230,7 +240,10 @@ impl Workload {
         if let Some((booking, person)) = self.bookings.last().copied()
             && random.chance(0.12)
         {
-            return Body::Confirm { booking, person };
+            return Body::Confirm { booking, person: self.asks(booking, person, random) };
+        }
+        if random.chance(0.02) {
+            return self.end_proxy(random);
         }
         let (booking, person) = self.booking(random);
         match random.below(100) {
@@ -286,7 +299,8 @@ impl Workload {
             if random.chance(0.04) { random.below(256) as u8 } else { 1 + u8::from(random.chance(0.25)) };
         let birth = if random.chance(0.04) { Date(random.below(20_000) as i32 - 10_000) } else { birth };
         let channel = ChannelId([0, 0, 1, 2, 16][random.below(5) as usize]);
-        Body::Hold { slot: self.slot(random), person, birth, dose, entry, channel }
+        let hold = Body::Hold { slot: self.slot(random), person, birth, dose, entry, channel };
+        if random.chance(0.2) { self.for_somebody(hold, random) } else { hold }
     }
 
     /// What a clinic asks at its desk.

@@ -5,11 +5,12 @@
 use jari_core::booking::{Booking, BookingState};
 use jari_core::command::Entry;
 use jari_core::ids::{BookingId, CampaignId, ChannelId, CommandId, SlotId};
-use jari_core::{Body, Data, Outcome, Reason, Refusal};
-use jari_wire::token::{Pass, Session};
+use jari_core::{Body, Data, Outcome, Reason, Refusal, State};
+use jari_wire::token::{Errand, Pass, Session};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::errand::{Pair, ProxyView};
 use super::places::{ClinicView, SlotView, clinic_view, slot_view};
 use super::{IdempotencyKey, submit};
 use crate::code;
@@ -78,10 +79,12 @@ pub struct BookingView {
     /// Which dose, from 1.
     pub dose: u8,
     /// Through which channel it was made: 0 own site, 1 agents, 2 clinic, 16 and up partners.
-    /// Who pressed the button is not kept, nor through whom it was moved or cancelled.
+    /// Through whom it was moved or cancelled is not kept.
     pub channel: u16,
     /// The partner's name, while the service knows one of that channel.
     pub partner: Option<String>,
+    /// Where somebody made it for somebody else: the other one of the two.
+    pub proxy: Option<ProxyView>,
     /// The slot.
     pub slot: SlotView,
     /// The clinic.
@@ -104,7 +107,7 @@ pub(crate) fn command_id(site: &Site, session: &Session, key: &IdempotencyKey) -
     site.keys.command_id(&scope, key.as_str().as_bytes())
 }
 
-/// Holds a place for a few minutes.
+/// Holds a place for a few minutes: one's own, or on an errand for somebody else.
 ///
 /// # Errors
 ///
@@ -112,6 +115,7 @@ pub(crate) fn command_id(site: &Site, session: &Session, key: &IdempotencyKey) -
 pub async fn hold(
     site: &Site,
     session: &Session,
+    errand: Option<&Errand>,
     pass: Option<&Pass>,
     slot: SlotId,
     dose: u8,
@@ -120,13 +124,17 @@ pub async fn hold(
     if let Some(pass) = pass {
         pass.check(site.node.now()).map_err(|_| expired(Expiring::Pass))?;
     }
-    let body = Body::Hold {
-        slot,
-        person: session.person,
-        birth: session.birth,
-        dose,
-        entry: pass.map(|pass| Entry { room: pass.room, serial: pass.serial }),
-        channel: session.channel,
+    let entry = pass.map(|pass| Entry { room: pass.room, serial: pass.serial });
+    let channel = session.channel;
+    let body = match errand {
+        None => {
+            let Session { person, birth, .. } = *session;
+            Body::Hold { slot, person, birth, dose, entry, channel }
+        }
+        Some(Errand { person, birth, proxy, .. }) => {
+            let (person, birth, proxy) = (*person, *birth, *proxy);
+            Body::HoldFor { slot, person, birth, dose, entry, channel, proxy }
+        }
     };
     match felt(site, submit(site, command_id(site, session, key), body)).await? {
         Outcome::Held { booking, ends_at } => {
@@ -185,13 +193,37 @@ pub async fn reschedule(
     self::booking(site, session, booking).await
 }
 
-/// A person's holds and bookings, newest first; at most 128.
-#[must_use]
-pub fn my_bookings(site: &Site, session: &Session) -> Vec<BookingView> {
-    site.node.read(|state| {
-        let bookings = state.bookings_of(session.person);
-        bookings.take(128).filter_map(|(id, booking)| view(site, state.data(), id, booking)).collect()
-    })
+/// A person's holds and bookings and what they made for others, newest first; at most 128 of each.
+pub async fn my_bookings(site: &Site, session: &Session) -> Vec<BookingView> {
+    let mut found: Vec<Found> = site.node.read(|state| {
+        let own = state.bookings_of(session.person).take(128);
+        let all = own.chain(state.bookings_for_others(session.person).take(128));
+        all.filter_map(|(id, booking)| Found::of(site, state, id, booking)).collect()
+    });
+    found.sort_unstable_by_key(|Found(view, _)| std::cmp::Reverse(view.booking));
+    let mut views = Vec::with_capacity(found.len());
+    for found in found {
+        views.push(found.named(site, session).await);
+    }
+    views
+}
+
+/// A booking, and who made it for whom.
+struct Found(BookingView, Option<Pair>);
+
+impl Found {
+    fn of(site: &Site, state: &State, id: BookingId, booking: &Booking) -> Option<Found> {
+        Some(Found(view(site, state.data(), id, booking)?, Pair::of(state, id, booking)))
+    }
+
+    /// For one of the two, who may know the other's name.
+    async fn named(self, site: &Site, session: &Session) -> BookingView {
+        let proxy = match self.1 {
+            Some(pair) => Some(pair.view(site, session.person).await),
+            None => None,
+        };
+        BookingView { proxy, ..self.0 }
+    }
 }
 
 /// Region and district of the clinic where this person held or booked a place last, if the
@@ -212,7 +244,8 @@ pub fn last_area(site: &Site, session: &Session, campaign: CampaignId) -> Option
     })
 }
 
-/// One hold or booking of this person. One that another node has just made is waited for.
+/// One hold or booking of this person, or one that they made for somebody else and may still reach. One
+/// that another node has just made is waited for.
 ///
 /// # Errors
 ///
@@ -220,11 +253,12 @@ pub fn last_area(site: &Site, session: &Session, campaign: CampaignId) -> Option
 pub async fn booking(site: &Site, session: &Session, id: BookingId) -> Result<BookingView, Problem> {
     let found = site.node.find(|state| {
         // One that is there and another person's does not become this person's by waiting.
-        let data = state.data();
-        let booking = data.bookings.get(u64::from(id.0))?;
-        Some((booking.person() == session.person).then(|| view(site, data, id, booking)).flatten())
+        let booking = state.data().bookings.get(u64::from(id.0))?;
+        let may_see = state.may_reach(id, session.person);
+        Some(may_see.then(|| Found::of(site, state, id, booking)).flatten())
     });
-    found.await.flatten().ok_or_else(unknown)
+    let found = found.await.flatten().ok_or_else(unknown)?;
+    Ok(found.named(site, session).await)
 }
 
 /// The booking of a public code, in any case and with or without the hyphen.
@@ -282,6 +316,7 @@ pub(crate) fn view(site: &Site, data: &Data, id: BookingId, booking: &Booking) -
         dose: booking.dose,
         channel: booking.channel.0,
         partner: partner_name(site, booking.channel),
+        proxy: None,
         campaign: clinic.campaign,
         campaign_name: campaign.config.name.to_string(),
         utc_offset_min: campaign.config.utc_offset_min,

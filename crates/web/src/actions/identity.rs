@@ -155,6 +155,27 @@ pub(crate) async fn confirmed(
     kept.map(|()| session)
 }
 
+/// Who had the right code, where that is not `proxy`, for whom there is nothing to prove. What is
+/// kept of them already stays.
+pub(crate) async fn confirmed_other(
+    site: &Site,
+    challenge: &str,
+    code: &str,
+    proxy: PersonId,
+) -> Result<Option<(PersonId, Date)>, Problem> {
+    let proved = site.codes.finish(&site.keys, challenge, code, site.node.now())?;
+    let (identified, used) = proved.into_parts();
+    if identified.person == proxy {
+        site.codes.give_back(used);
+        return Ok(None);
+    }
+    let kept = keep_new(site, &identified).await;
+    if kept.is_err() {
+        site.codes.give_back(used);
+    }
+    kept.map(|()| Some((identified.person, identified.birth)))
+}
+
 /// Who this session belongs to.
 ///
 /// # Errors

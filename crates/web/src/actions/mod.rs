@@ -9,6 +9,7 @@ pub mod booking;
 pub mod campaigns;
 pub mod earliest;
 pub mod eligibility;
+pub mod errand;
 pub mod identity;
 pub mod operator;
 pub mod partner;

@@ -7,15 +7,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use jari_core::ids::{BookingId, SlotId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::extract::{At, Citizen, Key, Sent, key, maybe_pass, sent, session};
+use super::extract::{At, Citizen, Key, Sent, key, maybe_errand, maybe_pass, sent, session};
 use super::openapi::Problems;
 use super::{Answer, Tree, created, ok};
 use crate::actions::booking::{self, BookingView, Held};
+use crate::actions::errand;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -27,6 +28,7 @@ pub(super) fn routes(tree: Tree) -> Tree {
         .post("/api/v1/bookings/{booking}/confirm", confirm)
         .post("/api/v1/bookings/{booking}/cancel", cancel)
         .post("/api/v1/bookings/{booking}/reschedule", reschedule)
+        .post("/api/v1/bookings/{booking}/end-proxy", end_proxy)
 }
 
 /// What is to be held.
@@ -45,8 +47,8 @@ fn first() -> u8 {
 }
 
 /// Holds a place for a few minutes. Where the campaign stands behind a room, the pass is
-/// sent as `Jari-Pass`.
-#[utoipa::path(post, path = "/api/v1/holds", tag = "bookings", params(("idempotency-key" = String, Header), ("jari-pass" = Option<String>, Header)), request_body = HoldAsked, responses((status = 201, body = Held), Problems), security(("session" = [])))]
+/// sent as `Jari-Pass`; for somebody else, the errand as `Jari-For`.
+#[utoipa::path(post, path = "/api/v1/holds", tag = "bookings", params(("idempotency-key" = String, Header), ("jari-pass" = Option<String>, Header), ("jari-for" = Option<String>, Header)), request_body = HoldAsked, responses((status = 201, body = Held), Problems), security(("session" = [])))]
 async fn hold(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
@@ -62,16 +64,18 @@ where
     B::Error: Into<BoxError>,
 {
     let session = session(site, headers)?;
+    let errand = maybe_errand(site, &session, headers)?;
     let pass = maybe_pass(site, headers)?;
     let key = key(headers)?;
     let asked: HoldAsked = sent(body).await?;
-    booking::hold(site, &session, pass.as_ref(), SlotId(asked.slot), asked.dose, &key).await.map(created)
+    let (errand, pass, slot) = (errand.as_ref(), pass.as_ref(), SlotId(asked.slot));
+    booking::hold(site, &session, errand, pass, slot, asked.dose, &key).await.map(created)
 }
 
-/// One's holds and bookings, newest first.
+/// One's holds and bookings, and those made for others, newest first.
 #[utoipa::path(get, path = "/api/v1/bookings", tag = "bookings", responses((status = 200, body = Vec<BookingView>), Problems), security(("session" = [])))]
 async fn list_bookings(State(site): State<Arc<Site>>, Citizen(session): Citizen) -> impl IntoResponse {
-    ok(booking::my_bookings(&site, &session))
+    ok(booking::my_bookings(&site, &session).await)
 }
 
 /// One hold or booking.
@@ -145,4 +149,17 @@ async fn reschedule(
     Sent(to): Sent<Move>,
 ) -> Result<impl IntoResponse, Problem> {
     booking::reschedule(&site, &session, BookingId(booking), SlotId(to.slot), &key).await.map(ok)
+}
+
+/// Ends the reach of whoever made a booking for somebody else, and no booking. The person and the
+/// proxy may ask for it.
+#[utoipa::path(post, path = "/api/v1/bookings/{booking}/end-proxy", tag = "bookings", params(("booking" = u32, Path), ("idempotency-key" = String, Header)), responses((status = 204), Problems), security(("session" = [])))]
+async fn end_proxy(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    At(booking): At<u32>,
+    Key(key): Key,
+) -> Result<StatusCode, Problem> {
+    errand::end(&site, &session, BookingId(booking), &key).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -10,12 +10,12 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jari_core::ids::RoomId;
-use jari_wire::token::{Pass, Session, StaffSession, Ticket};
+use jari_wire::token::{Errand, Pass, Session, StaffSession, Ticket};
 use serde::de::DeserializeOwned;
 
 use crate::actions::partner::{PartnerCredential, authenticate};
-use crate::actions::{IdempotencyKey, staff};
-use crate::carriers::{self, KEY_HEADER, PASS_HEADER, TICKET_HEADER, bearer, open_session};
+use crate::actions::{IdempotencyKey, errand, staff};
+use crate::carriers::{self, ERRAND_HEADER, KEY_HEADER, PASS_HEADER, TICKET_HEADER, bearer, open_session};
 use crate::front::BODY_BYTES_MAX;
 use crate::network;
 use crate::problem::Problem;
@@ -162,6 +162,15 @@ pub(super) fn maybe_session(site: &Site, headers: &HeaderMap) -> Result<Option<S
 /// The pass, where one was sent.
 pub(super) fn maybe_pass(site: &Site, headers: &HeaderMap) -> Result<Option<Pass>, Problem> {
     Ok(text_of(headers, PASS_HEADER)?.map(|text| Pass::open(text, &site.keys)).transpose()?)
+}
+
+/// The errand of a session, where one was sent.
+pub(super) fn maybe_errand(
+    site: &Site,
+    session: &Session,
+    headers: &HeaderMap,
+) -> Result<Option<Errand>, Problem> {
+    text_of(headers, ERRAND_HEADER)?.map(|text| errand::open(site, session, text)).transpose()
 }
 
 /// The key of a change that must have one.

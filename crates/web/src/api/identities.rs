@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::extract::{Citizen, Network, Sent};
 use super::openapi::Problems;
 use super::{Tree, created, ok};
+use crate::actions::errand::{self, ErrandGiven};
 use crate::actions::identity::{self, Challenge, Claim, Me, SessionGiven};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -18,6 +19,7 @@ use crate::site::Site;
 pub(super) fn routes(tree: Tree) -> Tree {
     tree.post("/api/v1/identities/codes", ask_code)
         .post("/api/v1/identities/sessions", confirm_code)
+        .post("/api/v1/identities/errands", begin_errand)
         .get("/api/v1/identities/me", show_me)
         .delete("/api/v1/identities/me", forget_me)
 }
@@ -49,6 +51,16 @@ async fn confirm_code(
     Sent(back): Sent<CodeBack>,
 ) -> Result<impl IntoResponse, Problem> {
     identity::confirm_code(&site, &back.challenge, &back.code).await.map(created)
+}
+
+/// Turns the challenge and code of somebody else into leave to book for them, for whoever is signed in.
+#[utoipa::path(post, path = "/api/v1/identities/errands", tag = "identities", request_body = CodeBack, responses((status = 201, body = ErrandGiven), Problems), security(("session" = [])))]
+async fn begin_errand(
+    State(site): State<Arc<Site>>,
+    Citizen(session): Citizen,
+    Sent(back): Sent<CodeBack>,
+) -> Result<impl IntoResponse, Problem> {
+    errand::begin(&site, &session, &back.challenge, &back.code).await.map(created)
 }
 
 /// Who is signed in.

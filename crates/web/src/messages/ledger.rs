@@ -2,13 +2,14 @@
 //!
 //! Effects are reported done in their order only, up to the first that is not resolved. So the ledger reaches
 //! a bounded stretch beyond that one: what lies in it is carried whatever becomes of the others, except that a
-//! booking's messages keep their order: only the first of each booking's is ever due.
+//! booking's messages to one person keep their order: only the first of them is ever due. A booking that
+//! somebody made for somebody else is told to both, and neither waits for the other's number.
 //!
 //! It is in memory alone. After a restart, or at another node, whatever was not reported done is carried again,
 //! with the same key.
 //!
 //! Somebody who moves a booking again and again gets one message of the moves that nobody has begun to tell: each
-//! would say the same, where the booking is now. So a booking has a handful of messages here at the most, and
+//! would say the same, where the booking is now. So a booking has a handful of messages to each here at the most, and
 //! nobody fills the stretch alone.
 //!
 //! It must never let an effect pass as resolved that nobody took, nobody gave up and no later one tells.
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use jari_core::Time;
 use jari_core::chunked::Chunked;
 use jari_core::effect::{Effect, EffectKind};
-use jari_core::ids::BookingId;
+use jari_core::ids::{BookingId, PersonId};
 use jari_messenger::{Blame, Course, Fault, Next, Policy};
 use tokio::time::Instant;
 
@@ -44,8 +45,8 @@ pub(crate) struct Entry {
 pub(crate) struct Ledger {
     carriers: usize,
     entries: BTreeMap<u64, Entry>,
-    /// The unresolved effects of each booking, in their order.
-    lines: HashMap<BookingId, VecDeque<u64>>,
+    /// The unresolved effects of each booking for each of those who are told of it, in their order.
+    lines: HashMap<(BookingId, PersonId), VecDeque<u64>>,
     due: BTreeSet<(Instant, u64)>,
     /// The first effect that was not taken up.
     end: u64,
@@ -83,7 +84,7 @@ impl Ledger {
             self.end = number + 1;
             self.drop_told_by(&effect);
             let course = Course::new(self.carriers);
-            let line = self.lines.entry(effect.booking).or_default();
+            let line = self.lines.entry((effect.booking, effect.person)).or_default();
             line.push_back(number);
             let due = (line.len() == 1).then_some(now);
             self.due.extend(due.map(|due| (due, number)));
@@ -94,7 +95,7 @@ impl Ledger {
 
     /// Drops a move that nobody has begun to tell, when another of the same booking comes.
     fn drop_told_by(&mut self, effect: &Effect) {
-        let Some(line) = self.lines.get_mut(&effect.booking) else { return };
+        let Some(line) = self.lines.get_mut(&(effect.booking, effect.person)) else { return };
         let last = line.back().copied().filter(|_| line.len() > 1);
         let Some(last) = last.filter(|_| effect.kind == EffectKind::BookingRescheduled) else { return };
         if self.entries.get(&last).is_some_and(|entry| entry.effect.kind == effect.kind) {
@@ -128,13 +129,13 @@ impl Ledger {
         if let Some(due) = entry.due {
             self.due.remove(&(due, number));
         }
-        let booking = entry.effect.booking;
-        let line = self.lines.get_mut(&booking)?;
+        let whose = (entry.effect.booking, entry.effect.person);
+        let line = self.lines.get_mut(&whose)?;
         line.retain(|other| *other != number);
         match line.front().copied() {
             Some(next) => self.set_due(next, now),
             None => {
-                self.lines.remove(&booking);
+                self.lines.remove(&whose);
             }
         }
         Some(entry)
@@ -300,6 +301,27 @@ mod tests {
             ledger.taken(number, now);
         }
         assert_eq!((told, ledger.upto()), (vec![0, 1, 101, 102], 103));
+    }
+
+    #[test]
+    fn both_who_are_told_of_a_booking_hear_all_of_it_and_neither_waits_for_the_other() {
+        let mut effects = Chunked::default();
+        for kind in [EffectKind::BookingConfirmed, EffectKind::BookingRescheduled] {
+            for person in [PersonId(1), PersonId(2)] {
+                effects.push(Effect { kind, booking: BookingId(7), person });
+            }
+        }
+        let (mut ledger, now) = (Ledger::new(1), Instant::now());
+        take_up(&mut ledger, &effects, now);
+        assert_eq!(due(&mut ledger, now), [0, 1]);
+        assert!(matches!(fail(&mut ledger, 0, now), Next::After(_)));
+        ledger.taken(1, now);
+        assert_eq!(due(&mut ledger, now), [3], "the move is told to one though the other was not reached");
+        ledger.taken(3, now);
+        let later = now + Duration::from_secs(2);
+        assert_eq!(due(&mut ledger, later), [0]);
+        ledger.taken(0, later);
+        assert_eq!(due(&mut ledger, later), [2]);
     }
 
     #[test]

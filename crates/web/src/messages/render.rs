@@ -3,6 +3,7 @@
 use jari_core::effect::EffectKind;
 
 use crate::actions::booking::BookingView;
+use crate::actions::errand::ProxyView;
 use crate::effects::local_time;
 use crate::language::Language;
 use crate::pages::words::Words;
@@ -17,8 +18,14 @@ pub(crate) fn code(language: Language, code: &str) -> String {
     Words::new(language, 0).s("message-code", code)
 }
 
-/// What became of a booking. It is durable already: the effect came with it.
-pub(crate) fn booking(kind: EffectKind, booking: &BookingView, language: Language) -> String {
+/// What became of a booking. It is durable already: the effect came with it. Where somebody made it for
+/// somebody else, the proxy is told for whom it is, and the person at first who made it.
+pub(crate) fn booking(
+    kind: EffectKind,
+    booking: &BookingView,
+    proxy: Option<&ProxyView>,
+    language: Language,
+) -> String {
     let key = match kind {
         EffectKind::BookingConfirmed => "message-booked",
         EffectKind::BookingCancelled => "message-cancelled",
@@ -35,7 +42,21 @@ pub(crate) fn booking(kind: EffectKind, booking: &BookingView, language: Languag
         ("code", &booking.code),
         ("until", &until),
     ];
-    Words::new(language, booking.utc_offset_min).texts(key, &args)
+    let words = Words::new(language, booking.utc_offset_min);
+    let text = words.texts(key, &args);
+    match proxy.and_then(|proxy| whom(&words, kind, proxy)) {
+        Some(whom) => format!("{text} {whom}"),
+        None => text,
+    }
+}
+
+fn whom(words: &Words, kind: EffectKind, proxy: &ProxyView) -> Option<String> {
+    match (proxy.made_by_me, &proxy.name) {
+        (true, Some(name)) => Some(words.s("message-for", name)),
+        (true, None) => Some(words.t("message-for-other")),
+        (false, Some(name)) if kind == EffectKind::BookingConfirmed => Some(words.s("message-by", name)),
+        (false, _) => None,
+    }
 }
 
 #[cfg(test)]

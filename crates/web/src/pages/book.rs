@@ -215,7 +215,8 @@ pub async fn hold_place(
     let pass = room.and_then(|room| caller.pass(RoomId(room)));
     let slot = SlotId(form.slot);
     let dose = form.dose.unwrap_or(1);
-    match booking::hold(&caller.site, &session, pass.as_ref(), slot, dose, &form.key()?).await {
+    let (errand, pass) = (caller.errand(), pass.as_ref());
+    match booking::hold(&caller.site, &session, errand, pass, slot, dose, &form.key()?).await {
         Ok(held) => Ok(see_other(&format!("/hold/{}", held.code))),
         Err(problem) => among_times(&caller, campaign, slot, None, problem),
     }

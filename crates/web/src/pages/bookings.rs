@@ -13,7 +13,7 @@ use super::caller::{Caller, Failed};
 use super::respond::{encode_query, see_other};
 use super::views::{self, BookingRow, LookedShown, Qr, Visit};
 use super::words::Words;
-use super::{calendar, qr, standby};
+use super::{calendar, errand, qr, standby};
 use crate::actions::IdempotencyKey;
 use crate::actions::booking::{self, BookingStatus, BookingView};
 use crate::problem::Problem;
@@ -57,6 +57,7 @@ fn visit(caller: &Caller, booking: &BookingView) -> Visit {
         campaign: booking.campaign_name.clone(),
         vaccine: booking.slot.vaccine_name.clone(),
         dose: booking.dose,
+        whom: errand::whom(&caller.words, booking.proxy.as_ref()),
         again: format!("/book/{}/desks/{}?day={}", booking.campaign, booking.slot.desk, booking.slot.date),
     }
 }
@@ -158,10 +159,11 @@ pub async fn get_bookings(caller: Caller) -> Result<Response, Failed> {
     let Some(session) = caller.session() else {
         return Ok(see_other("/identify?next=/bookings"));
     };
-    let bookings = booking::my_bookings(&caller.site, &session).into_iter();
+    let bookings = booking::my_bookings(&caller.site, &session).await.into_iter();
     let rows = bookings.map(|booking| shown_row(&caller, booking)).collect();
     let standbys = standby::rows(&caller, &session);
-    let page = views::Bookings { f: caller.frame()?, rows, standbys };
+    let for_other = errand::way(&caller, false);
+    let page = views::Bookings { f: caller.frame()?, rows, standbys, for_other };
     caller.page(&page, StatusCode::OK)
 }
 
@@ -180,6 +182,7 @@ pub(super) fn shown_row(caller: &Caller, booking: BookingView) -> BookingRow {
     BookingRow {
         href: format!("/{area}/{}", booking.code),
         when: caller.words.when(Time(booking.slot.starts_at_ms)),
+        by: errand::by(&caller.words, booking.proxy.as_ref()),
         made: (booking.channel != ChannelId::OWN_SITE.0).then(|| made(&caller.words, &booking)),
         clinic: booking.clinic.name,
         campaign: booking.campaign_name,
@@ -218,6 +221,8 @@ pub async fn get_booking(caller: Caller, Path(code): Path<String>) -> Result<Res
         in_calendar: calendar_of(&caller, &view).is_some(),
         made: made(&caller.words, &view),
         looked: looked(&caller, &view),
+        by: errand::by(&caller.words, view.proxy.as_ref()),
+        key_end: errand::can_end(&view).then(fresh_key).transpose()?,
         visit: visit(&caller, &view),
         code: view.code,
     };
@@ -355,4 +360,21 @@ pub async fn move_booking(
         Ok(view) => Ok(see_other(&format!("/bookings/{}", view.code))),
         Err(problem) => among_times(&caller, asked.view.campaign, slot, Some(asked.view.code), problem),
     }
+}
+
+/// `POST /bookings/{code}/end-proxy`: whoever made it for this person has nothing to do with it any more.
+///
+/// # Errors
+///
+/// The machine's refusals.
+pub async fn end_proxy(
+    caller: Caller,
+    Path(code): Path<String>,
+    Form(form): Form<BookingForm>,
+) -> Result<Response, Failed> {
+    caller.check_form(&form.csrf)?;
+    let asked = asked(&caller, &code).await?;
+    let key = IdempotencyKey::parse(&form.key)?;
+    crate::actions::errand::end(&caller.site, &asked.session, asked.id, &key).await?;
+    Ok(see_other(&format!("/bookings/{}", asked.view.code)))
 }

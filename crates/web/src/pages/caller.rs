@@ -14,12 +14,13 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use jari_core::ids::RoomId;
 use jari_core::{Reason, Refusal, Time};
-use jari_wire::token::{Csrf, Pass, Session, Slip, StaffSession, Ticket};
+use jari_wire::token::{Csrf, Errand, Pass, Session, Slip, StaffSession, Ticket};
 
 use super::frame::Frame;
 use super::respond;
 use super::words::{Words, choose};
 use crate::actions::staff::{self, Member};
+use crate::actions::{errand, identity};
 use crate::carriers::{self, cookie};
 use crate::problem::{Expiring, Problem, expired};
 use crate::site::Site;
@@ -84,13 +85,16 @@ pub struct Caller {
     language_asked: bool,
     /// Which deed of the staff's the address is, if it is one.
     deed: Option<Deed>,
+    /// Leave to book for somebody else, and their name, in words.
+    errand: Option<(Errand, String)>,
 }
 
 impl FromRequestParts<Arc<Site>> for Caller {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Caller, Failed> {
-        let caller = Caller::of(parts, site)?;
+        let mut caller = Caller::of(parts, site)?;
+        caller.hear_errand().await;
         if let (Some(_), Some(token)) = (caller.deed, cookie(&caller.headers, carriers::STAFF_COOKIE)) {
             staff::hear_if_unknown(site, token).await;
         }
@@ -122,6 +126,7 @@ impl Caller {
             words: Words::new(lang, site.options.utc_offset_min),
             language_asked: asked.is_some(),
             deed: carriers::deed_of(parts),
+            errand: None,
             site: Arc::clone(site),
             headers,
             form_cookie,
@@ -150,6 +155,7 @@ impl Caller {
             path: path.to_owned(),
             csrf: token.seal(&self.site.keys, &self.form_cookie, FORM_PURPOSE),
             demo: self.site.options.demo,
+            errand: self.errand.as_ref().map(|(_, name)| name.clone()),
         })
     }
 
@@ -225,6 +231,36 @@ impl Caller {
         carriers::session_of(&self.site, &self.headers)
     }
 
+    /// For whom they book, if it is somebody else. What no longer counts is as if there were none:
+    /// the pages then say nothing of anybody else, and book for whoever is signed in.
+    #[must_use]
+    pub fn errand(&self) -> Option<&Errand> {
+        self.errand.as_ref().map(|(errand, _)| errand)
+    }
+
+    /// Looks for whom they book: their name is in the vault.
+    pub(super) async fn hear_errand(&mut self) {
+        self.errand = self.find_errand().await;
+    }
+
+    async fn find_errand(&self) -> Option<(Errand, String)> {
+        let token = cookie(&self.headers, carriers::ERRAND_COOKIE).filter(|text| !text.is_empty())?;
+        let errand = errand::open(&self.site, &self.session()?, token).ok()?;
+        let contact = identity::contact(&self.site, errand.person).await.ok().flatten();
+        let name = contact.map_or_else(|| self.words.t("errand-somebody"), |contact| contact.name);
+        Some((errand, name))
+    }
+
+    /// Keeps leave to book for somebody else.
+    pub fn keep_errand(&self, response: &mut Response, token: &str) {
+        self.set_cookie(response, carriers::ERRAND_COOKIE, token, self.site.options.session_ms / 1000);
+    }
+
+    /// Forgets it: whoever is signed in books for themselves.
+    pub fn drop_errand(&self, response: &mut Response) {
+        self.set_cookie(response, carriers::ERRAND_COOKIE, "", 0);
+    }
+
     /// Who is signed in; they must be.
     ///
     /// # Errors
@@ -294,6 +330,7 @@ impl Caller {
     /// Forgets who is signed in.
     pub fn drop_session(&self, response: &mut Response) {
         self.set_cookie(response, carriers::SESSION_COOKIE, "", 0);
+        self.drop_errand(response);
     }
 
     /// Keeps a challenge while its code counts.

@@ -11,7 +11,7 @@ use super::book::BookQuery;
 use super::caller::Caller;
 use super::respond::encode_query;
 use super::views::{self, Choice, FreeAt};
-use super::{eligible, standby};
+use super::{eligible, errand, standby};
 use crate::actions::booking;
 use crate::actions::campaigns::CampaignView;
 use crate::actions::places::{self, Area, ClinicQuery, ClinicView};
@@ -38,7 +38,11 @@ pub(super) fn step(
     };
     Ok(views::Choose {
         f: caller.frame()?,
-        standby: step.title == "choose-clinic" && query.moving.is_none() && standby::is_known(caller),
+        standby: step.title == "choose-clinic"
+            && query.moving.is_none()
+            && caller.errand().is_none()
+            && standby::is_known(caller),
+        for_other: errand::way(caller, query.moving.is_some()),
         title: caller.words.t(step.title),
         back: step.back,
         // A move is not bound to a birth digit's day.

@@ -15,23 +15,21 @@ use crate::problem::Problem;
 /// Every birth digit.
 const EVERYONE: u16 = (1 << 10) - 1;
 
-/// What is to be told to whoever is signed in; nothing if they may book.
+/// What is to be told to whoever is signed in, of themselves or of whom they book for; nothing if they may
+/// book.
 ///
 /// # Errors
 ///
 /// `campaign_unknown`.
 pub(super) fn note(caller: &Caller, campaign: u32) -> Result<Option<Eligible>, Problem> {
     let Some(session) = caller.session() else { return Ok(None) };
-    let found = eligibility::eligibility(&caller.site, CampaignId(campaign), session.birth)?;
+    let birth = caller.errand().map_or(session.birth, |errand| errand.birth);
+    let found = eligibility::eligibility(&caller.site, CampaignId(campaign), birth)?;
     let later = matches!(found, Eligibility::From { .. });
     let is_birth = matches!(found, Eligibility::BirthOutside { .. });
-    let correct = is_birth.then(|| format!("/identify?again=true&next={}", encode_query(&caller.path)));
-    Ok(told(&caller.words, found, session.birth).map(|(title, text)| Eligible {
-        title,
-        text,
-        later,
-        correct,
-    }))
+    let form = if caller.errand().is_some() { "/for?" } else { "/identify?again=true&" };
+    let correct = is_birth.then(|| format!("{form}next={}", encode_query(&caller.path)));
+    Ok(told(&caller.words, found, birth).map(|(title, text)| Eligible { title, text, later, correct }))
 }
 
 /// What is told to somebody who was born on a day: in one sentence, and why.

@@ -22,7 +22,7 @@ use crate::site::Site;
 /// Runs a page's handler and renders the problem it may answer with.
 pub async fn as_page(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let caller = match Caller::of(&parts, &site) {
+    let mut caller = match Caller::of(&parts, &site) {
         Ok(caller) => caller,
         Err(problem) => return axum::response::IntoResponse::into_response(problem),
     };
@@ -32,6 +32,7 @@ pub async fn as_page(State(site): State<Arc<Site>>, request: Request, next: Next
     let Some(problem) = problem else {
         return response;
     };
+    caller.hear_errand().await;
     let view = match view(&caller, &method, &path, &problem) {
         Ok(view) => view,
         Err(problem) => return axum::response::IntoResponse::into_response(problem),
@@ -136,14 +137,15 @@ fn way_on(caller: &Caller, path: &str, problem: &Problem) -> Way {
         "unidentified" | "session_expired" | "identity_required" => {
             way("safe-number", "next-identify", &format!("/identify?next={}", respond::encode_query(path)))
         }
-        "challenge_expired" | "challenge_forged" | "code_spent" => {
+        "challenge_expired" | "challenge_forged" | "code_spent" if area != "for" => {
             way("safe-nothing", "next-identify", "/identify")
         }
         "password_first" | "second_factor_first" => way("safe-nothing", "next-account", "/operator/account"),
         "staff_only" | "staff_session_expired" => way("safe-nothing", "next-operator", "/operator"),
         "not_eligible" => {
             let next = respond::encode_query(&format!("/book/{id}"));
-            way("safe-nothing", "next-identify", &format!("/identify?again=true&next={next}"))
+            let form = if caller.errand().is_some() { "/for?" } else { "/identify?again=true&" };
+            way("safe-nothing", "next-identify", &format!("{form}next={next}"))
         }
         "already_booked" | "pass_spent" => way("safe-bookings", "next-bookings", "/bookings"),
         "pass_required" | "pass_ended" | "pass_expired" => match campaign_room() {
@@ -156,6 +158,7 @@ fn way_on(caller: &Caller, path: &str, problem: &Problem) -> Way {
             ("book", false) => way("safe-bookings", "next-choose", &format!("/book/{id}")),
             ("hold" | "bookings", _) => way("safe-bookings", "next-bookings", "/bookings"),
             ("operator", _) => way("safe-nothing", "next-operator", "/operator"),
+            ("for", _) if problem.code != "rules_unknown" => way("safe-nothing", "next-retry", "/for"),
             ("identify", _) => way("safe-nothing", "next-identify", "/identify"),
             _ => way("safe-nothing", "next-retry", "/"),
         },

@@ -15,6 +15,8 @@ pub struct Frame {
     pub csrf: String,
     /// Whether this is a demonstration, which shows the messages it would send.
     pub demo: bool,
+    /// For whom the reader books, if it is somebody else.
+    pub errand: Option<String>,
 }
 
 impl Frame {

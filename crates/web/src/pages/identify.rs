@@ -9,6 +9,7 @@ use super::caller::{Caller, Failed};
 use super::failure::sentence;
 use super::respond::{encode_query, local_path, see_other};
 use super::views;
+use crate::actions::errand;
 use crate::actions::identity::{self, Claim};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -17,9 +18,28 @@ use crate::site::Site;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct NextQuery {
-    next: String,
+    pub(super) next: String,
     /// Whether who they are is to be said once more.
     again: bool,
+}
+
+/// Of whom a form speaks.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Whom {
+    /// Whoever reads it.
+    Reader,
+    /// Somebody else, for whom they book.
+    Other,
+}
+
+impl Whom {
+    /// Where its forms are.
+    const fn path(self) -> &'static str {
+        match self {
+            Whom::Reader => "/identify",
+            Whom::Other => "/for",
+        }
+    }
 }
 
 /// The identity form as it was sent. It is only ever shown to whoever sent it.
@@ -27,7 +47,7 @@ pub struct NextQuery {
 #[serde(default)]
 pub struct IdentityForm {
     csrf: String,
-    next: String,
+    pub(super) next: String,
     name: String,
     year: String,
     month: String,
@@ -35,14 +55,28 @@ pub struct IdentityForm {
     telephone: String,
 }
 
+impl IdentityForm {
+    /// An empty form, after which one goes to `next`.
+    pub(super) fn empty(next: String) -> IdentityForm {
+        IdentityForm { next, ..IdentityForm::default() }
+    }
+}
+
 /// The code's form.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct CodeForm {
     csrf: String,
-    next: String,
-    to: String,
-    code: String,
+    pub(super) next: String,
+    pub(super) to: String,
+    pub(super) code: String,
+}
+
+impl CodeForm {
+    /// The hidden token.
+    pub(super) fn csrf(&self) -> &str {
+        &self.csrf
+    }
 }
 
 /// `GET /identify`.
@@ -55,8 +89,8 @@ pub async fn get_identify(caller: Caller, Query(query): Query<NextQuery>) -> Res
     if caller.session().is_some() && !query.next.is_empty() && !query.again {
         return Ok(see_other(local_path(&query.next)));
     }
-    let form = IdentityForm { next: query.next, ..IdentityForm::default() };
-    show(&caller, form, [true; 3], None, StatusCode::OK)
+    let form = IdentityForm::empty(query.next);
+    show(&caller, form, [true; 3], None, StatusCode::OK, Whom::Reader)
 }
 
 /// `POST /identify`: sends a code.
@@ -65,27 +99,32 @@ pub async fn get_identify(caller: Caller, Query(query): Query<NextQuery>) -> Res
 ///
 /// Passing problems; what does not fit is shown beside its field.
 pub async fn identify(caller: Caller, Form(form): Form<IdentityForm>) -> Result<Response, Failed> {
+    ask_code(&caller, form, Whom::Reader).await
+}
+
+/// Sends a code to whoever is named, or shows what does not fit.
+pub(super) async fn ask_code(caller: &Caller, form: IdentityForm, whom: Whom) -> Result<Response, Failed> {
     if caller.check_form(&form.csrf).is_err() {
         // The form lay open for long: what was written is kept, with a fresh token.
         let message = caller.words.t("problem-form_expired");
-        return show(&caller, form, [true; 3], Some(message), StatusCode::FORBIDDEN);
+        return show(caller, form, [true; 3], Some(message), StatusCode::FORBIDDEN, whom);
     }
-    let claim = claim(&caller, &form);
+    let claim = claim(caller, &form);
     let fits = fields_that_fit(&caller.site, &claim);
     if fits != [true; 3] {
-        return show(&caller, form, fits, None, StatusCode::UNPROCESSABLE_ENTITY);
+        return show(caller, form, fits, None, StatusCode::UNPROCESSABLE_ENTITY, whom);
     }
     match identity::ask_code(&caller.site, &claim, caller.network).await {
         Ok(challenge) => {
             let next = encode_query(local_path(&form.next));
             let to = encode_query(&challenge.sent_to);
-            let mut response = see_other(&format!("/identify/code?next={next}&to={to}"));
+            let mut response = see_other(&format!("{}/code?next={next}&to={to}", whom.path()));
             caller.keep_challenge(&mut response, &challenge.token);
             Ok(response)
         }
         Err(problem) => {
             let message = sentence(&caller.words, &problem);
-            show(&caller, form, fits, Some(message), problem.status)
+            show(caller, form, fits, Some(message), problem.status, whom)
         }
     }
 }
@@ -113,19 +152,20 @@ fn fields_that_fit(site: &Site, claim: &Claim) -> [bool; 3] {
     ]
 }
 
-fn show(
+pub(super) fn show(
     caller: &Caller,
     form: IdentityForm,
     fits: [bool; 3],
     problem: Option<String>,
     status: StatusCode,
+    whom: Whom,
 ) -> Result<Response, Failed> {
     let mark = |fits: bool, key: &'static str| (!fits).then_some(key);
     let next = encode_query(local_path(&form.next));
     // Whoever is signed in and sees the form corrects what they said, in the other language too.
-    let again = if caller.session().is_some() { "again=true&" } else { "" };
+    let again = if whom == Whom::Reader && caller.session().is_some() { "again=true&" } else { "" };
     let page = views::Identify {
-        f: caller.frame_at(&format!("/identify?{again}next={next}"))?,
+        f: caller.frame_at(&format!("{}?{again}next={next}", whom.path()))?,
         next: local_path(&form.next).to_owned(),
         name: form.name,
         year: form.year,
@@ -137,6 +177,8 @@ fn show(
         error_telephone: mark(fits[2], "error-telephone"),
         any_error: fits != [true; 3],
         problem,
+        other: whom == Whom::Other,
+        hint: whom == Whom::Reader && errand::is_known(&caller.site),
     };
     caller.page(&page, status)
 }
@@ -145,8 +187,8 @@ fn show(
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CodeQuery {
-    next: String,
-    to: String,
+    pub(super) next: String,
+    pub(super) to: String,
 }
 
 /// `GET /identify/code`.
@@ -158,7 +200,7 @@ pub async fn get_code(caller: Caller, Query(query): Query<CodeQuery>) -> Result<
     if caller.challenge().is_none() {
         return Ok(see_other(&format!("/identify?next={}", encode_query(local_path(&query.next)))));
     }
-    show_code(&caller, &query.next, &query.to, None, StatusCode::OK)
+    show_code(&caller, &query.next, &query.to, None, Whom::Reader)
 }
 
 /// `POST /identify/code`: signs in.
@@ -179,29 +221,32 @@ pub async fn confirm_code(caller: Caller, Form(form): Form<CodeForm>) -> Result<
             Ok(response)
         }
         Err(problem) if problem.code == "code_wrong" => {
-            show_code(&caller, &form.next, &form.to, Some(problem), StatusCode::UNPROCESSABLE_ENTITY)
+            show_code(&caller, &form.next, &form.to, Some(problem), Whom::Reader)
         }
         Err(problem) => Err(problem.into()),
     }
 }
 
-fn show_code(
+pub(super) fn show_code(
     caller: &Caller,
     next: &str,
     to: &str,
     problem: Option<Problem>,
-    status: StatusCode,
+    whom: Whom,
 ) -> Result<Response, Failed> {
     // Shown as it came, so it must look like the end of a number.
     let telephone: String = to.chars().filter(|c| c.is_ascii_digit() || *c == '·').take(8).collect();
     let next = local_path(next);
-    let here = format!("/identify/code?next={}&to={}", encode_query(next), encode_query(&telephone));
+    let (next_text, to_text) = (encode_query(next), encode_query(&telephone));
+    let here = format!("{}/code?next={next_text}&to={to_text}", whom.path());
+    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = views::Code {
         f: caller.frame_at(&here)?,
         next: next.to_owned(),
         telephone,
         error_code: problem.is_some().then_some("error-code"),
         problem: None,
+        other: whom == Whom::Other,
     };
     caller.page(&page, status)
 }

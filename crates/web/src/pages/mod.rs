@@ -25,6 +25,7 @@ mod calendar;
 pub mod caller;
 mod choose;
 mod eligible;
+pub mod errand;
 pub mod failure;
 pub mod fairness;
 pub mod frame;
@@ -53,6 +54,9 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/identify", get(identify::get_identify).post(identify::identify))
         .route("/identify/code", get(identify::get_code).post(identify::confirm_code))
         .route("/sign-out", post(identify::sign_out))
+        .route("/for", get(errand::get_for).post(errand::name_other))
+        .route("/for/code", get(errand::get_code).post(errand::confirm_code))
+        .route("/for/end", post(errand::end_errand))
         .route("/book/{campaign}", get(book::get_book))
         .route("/book/{campaign}/desks/{desk}", get(book::get_desk))
         .route("/book/{campaign}/hold", post(book::hold_place))
@@ -63,6 +67,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/bookings/{code}", get(bookings::get_booking))
         .route("/bookings/{code}/calendar.ics", get(bookings::get_calendar))
         .route("/bookings/{code}/cancel", get(bookings::get_cancel).post(bookings::cancel_booking))
+        .route("/bookings/{code}/end-proxy", post(bookings::end_proxy))
         .route("/bookings/{code}/move", get(bookings::get_move).post(bookings::move_booking))
         .route("/standby/{desk}", post(standby::stand_by))
         .route("/standby/{desk}/leave", post(standby::stand_down))

@@ -149,6 +149,7 @@ fn cookies(site: &Site, words: &Words) -> Vec<CookieRow> {
     let staff_s = site.options.staff_session_ms / 1_000;
     vec![
         row(carriers::SESSION_COOKIE, "privacy-cookie-session", days(site.options.session_ms / 1_000)),
+        row(carriers::ERRAND_COOKIE, "privacy-cookie-errand", days(site.options.session_ms / 1_000)),
         row(caller::CHALLENGE, "privacy-cookie-challenge", minutes(caller::CHALLENGE_KEPT_S)),
         row(&of_rooms(carriers::ticket_cookie(room)), "privacy-cookie-ticket", days(caller::KEPT_S)),
         row(&of_rooms(carriers::slip_cookie(room)), "privacy-cookie-slip", days(caller::KEPT_S)),
@@ -177,7 +178,7 @@ pub async fn get_forget(caller: Caller) -> Result<Response, Failed> {
     };
     let contact = identity::contact(&caller.site, session.person).await?;
     let now_ms = caller.site.node.now().0;
-    let mine = booking::my_bookings(&caller.site, &session).into_iter();
+    let mine = booking::my_bookings(&caller.site, &session).await.into_iter();
     let page = ForgetPage {
         f: caller.frame()?,
         who: contact.map(|contact| (contact.name, identity::last_digits(&contact.telephone))),
@@ -197,6 +198,9 @@ pub async fn get_forget(caller: Caller) -> Result<Response, Failed> {
 
 /// Whether its person still expects to come, or has to answer.
 fn is_ahead(booking: &BookingView, now_ms: u64) -> bool {
+    if booking.proxy.as_ref().is_some_and(|proxy| proxy.made_by_me) {
+        return false;
+    }
     match booking.status {
         BookingStatus::Booked => Time(booking.slot.starts_at_ms) > Time(now_ms),
         BookingStatus::Held | BookingStatus::Offered => booking.until_ms > now_ms,

@@ -32,9 +32,10 @@ pub(super) fn is_known(caller: &Caller) -> bool {
     caller.site.node.status().rules >= RULES_STANDBY
 }
 
-/// The form of a clinic's page; none while a booking is moved, or before the rules know of it.
+/// The form of a clinic's page; none while a booking is moved or somebody books for somebody else, or before
+/// the rules know of it.
 pub(super) fn form(caller: &Caller, desk: DeskId, campaign: u32, is_moving: bool) -> Option<StandbyForm> {
-    if is_moving || !is_known(caller) {
+    if is_moving || caller.errand().is_some() || !is_known(caller) {
         return None;
     }
     let mine = standby::my_standbys(&caller.site, &caller.session()?);

@@ -184,7 +184,7 @@ fn waiting_page(language: Language) -> String {
             at: words.range_at(Time(now), 155_000, (690, 745)),
             reach: views::Reach::Sure,
         }),
-        f: Frame { path: "/rooms/1".into(), csrf: "B".repeat(48), demo: false, words },
+        f: Frame { path: "/rooms/1".into(), csrf: "B".repeat(48), demo: false, errand: None, words },
     };
     page.render().unwrap()
 }
@@ -245,7 +245,7 @@ fn a_wait_of_3_h_36_min_costs_at_most_60_requests_and_20_kb() {
 #[test]
 fn what_people_wrote_never_becomes_markup() {
     let words = Words::new(Language::English, 540);
-    let f = Frame { path: "/identify".into(), csrf: "B".into(), demo: false, words };
+    let f = Frame { path: "/identify".into(), csrf: "B".into(), demo: false, errand: None, words };
     let page = views::Identify {
         f,
         next: "/".into(),
@@ -259,6 +259,8 @@ fn what_people_wrote_never_becomes_markup() {
         error_telephone: None,
         any_error: true,
         problem: None,
+        other: false,
+        hint: false,
     };
     let html = page.render().unwrap();
     assert!(!html.contains("<script>"));

@@ -312,6 +312,17 @@ fn of_desks(reason: Reason) -> Option<Words> {
             "You stand by at as many clinics as one person may. Step back at one of them first.",
         ),
         Reason::StandbyUnknown => (NOT_FOUND, "Not standing by", "You do not stand by at this clinic."),
+        Reason::TooManyProxied => (
+            CONFLICT,
+            "Booking for many others",
+            "You book for as many others as one person may; the value is how many. Give one back first, or let them \
+             book themselves.",
+        ),
+        Reason::ProxyUnknown => (
+            NOT_FOUND,
+            "Nobody else made it",
+            "Nobody made this booking for somebody else, so there is nothing to end.",
+        ),
         _ => return None,
     })
 }

@@ -109,7 +109,7 @@ async fn a_name_is_told_when_it_is_asked_for_and_that_is_noted_before() {
     let booking = booked(&site, &citizen, slot).await;
     let contact = format!("/api/v1/operator/bookings/{booking}/contact");
     let told = clinic(&site).must_post(&contact, &json!({}), 200).await.json();
-    assert_eq!(told, json!({"name": "김하늘 나", "telephone": telephone(1)}));
+    assert_eq!(told, json!({"name": "김하늘 나", "telephone": telephone(1), "made_by": null}));
     let noted = audited(&site, "look_at_contact").await;
     assert_eq!(noted, [(format!("booking {booking}"), String::new())]);
     let auditor = site.nobody().bearing(token(&site, 12, Role::Auditor, 900));
@@ -117,7 +117,7 @@ async fn a_name_is_told_when_it_is_asked_for_and_that_is_noted_before() {
     assert!(!format!("{list:?}").contains("김하늘"), "the list names nobody");
     citizen.delete("/api/v1/identities/me").await;
     let forgotten = clinic(&site).must_post(&contact, &json!({}), 200).await.json();
-    assert_eq!(forgotten, json!({"name": null, "telephone": null}));
+    assert_eq!(forgotten, json!({"name": null, "telephone": null, "made_by": null}));
     for (role, user) in [(Role::Agent, 11), (Role::Auditor, 12)] {
         let other = site.nobody().bearing(token(&site, user, role, 901));
         assert_eq!(other.post(&contact, &json!({})).await.problem(), problem(403, "role_unfit"), "{role:?}");

@@ -9,6 +9,7 @@ mod cluster;
 mod console;
 mod desks;
 mod eligibility;
+mod errands;
 mod harness;
 mod identity;
 mod messages;

@@ -14,7 +14,7 @@ const MINUTE: u64 = 60_000;
 const BIRTH: &str = "1964-03-07";
 
 /// Posts a form of the page shown to an address that one of its buttons leads to.
-async fn press<'a, 'b>(
+pub async fn press<'a, 'b>(
     browser: &'b mut Browser<'a>,
     path: &str,
     fields: &[(&str, &str)],

@@ -14,14 +14,14 @@
 //! | tag | section |
 //! |---|---|
 //! | 1 | head: the journal's position and hash chain |
-//! | 2-13 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers; from version 3 on also how far reminders have come), rooms (from version 4 on each with its telephone agents), campaigns (from version 3 on each with its reminder), clinics, desks, slots, bookings, contacts, recent commands, effects, events, from version 4 on those who stand by |
+//! | 2-14 | the state: machine (rules and time; from version 2 on also the lease and the number of all answers; from version 3 on also how far reminders have come), rooms (from version 4 on each with its telephone agents), campaigns (from version 3 on each with its reminder), clinics, desks, slots, bookings, contacts, recent commands, effects, events, from version 4 on those who stand by, from version 5 on who booked for somebody else |
 //! | 255 | end: the state hash |
 //!
 //! The state hash is the BLAKE3 of the hashes of the state's blocks, one after the
 //! other. Where blocks end is part of the format (after the element that reaches
 //! 1 MiB), so a state has one hash, on every node.
 //!
-//! Versions 1 to 3 hold states under the rules of the same number, version 4 those under later
+//! Versions 1 to 4 hold states under the rules of the same number, version 5 those under later
 //! ones: until an upgrade counts, an older build reads what a newer one wrote.
 //!
 //! Writing and reading take one pass in a few MiB of memory beside the state itself.
@@ -41,7 +41,7 @@ use crate::codec::Fault;
 use blocks::{BlockReader, BlockWriter};
 
 /// The newest version.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 const MAGIC: [u8; 8] = *b"JARISNAP";
 
 /// What a snapshot says of itself.
@@ -96,6 +96,7 @@ enum Section {
     Effects = 11,
     Events = 12,
     Standbys = 13,
+    Proxies = 14,
     End = 255,
 }
 
@@ -115,6 +116,7 @@ impl Section {
             Section::Effects => "effects",
             Section::Events => "events",
             Section::Standbys => "those who stand by",
+            Section::Proxies => "who booked for somebody else",
             Section::End => "end",
         }
     }

@@ -5,10 +5,11 @@
 //! rather than computed.
 
 use jari_core::booking::{
-    Booking, BookingState, Campaign, Clinic, Desk, Offering, Reminded, Slot, Standby, StandbyKey, Supply,
+    Booking, BookingState, Campaign, Clinic, Desk, Offering, Proxied, Reminded, Slot, Standby, StandbyKey,
+    Supply,
 };
 use jari_core::effect::{Effect, EffectKind};
-use jari_core::ids::{ChannelId, CommandId, DeskId, Serial, SlotId, VaccineId};
+use jari_core::ids::{BookingId, ChannelId, CommandId, DeskId, Serial, SlotId, VaccineId};
 use jari_core::lease::Lease;
 use jari_core::outcome::{Outcome, Reason, Refusal};
 use jari_core::recent::Recent;
@@ -184,6 +185,21 @@ impl Wire for Booking {
             channel: ChannelId(u16::from_le_bytes(from.array()?)),
             dose: u8::take(from)?,
             state: BookingState::take(from)?,
+        })
+    }
+}
+
+impl Wire for Proxied {
+    fn put<S: Sink>(&self, out: &mut S) {
+        let Proxied { proxy: [low, high], booking, ended } = self;
+        out.bytes(&fixed!(21: low, high, booking.0, u8::from(*ended)));
+    }
+
+    fn take(from: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(Proxied {
+            proxy: [u64::from_le_bytes(from.array()?), u64::from_le_bytes(from.array()?)],
+            booking: BookingId(u32::from_le_bytes(from.array()?)),
+            ended: Wire::take(from)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use jari_core::booking::{Campaign, Reminded, Standbys};
 use jari_core::chunked::Chunked;
 use jari_core::ids::CampaignId;
 use jari_core::lease::Lease;
-use jari_core::rules::{RULES_DESK, RULES_LEASES, RULES_REMINDERS};
+use jari_core::rules::{RULES_DESK, RULES_LEASES, RULES_PROXIES, RULES_REMINDERS};
 use jari_core::time::Time;
 
 use super::blocks::{BlockReader, BlockWriter};
@@ -37,6 +37,7 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         answers,
         reminded,
         standbys,
+        proxies,
     } = data;
     let version = version_of(data);
     out.section(Section::Machine)?;
@@ -79,7 +80,12 @@ pub(super) fn write(data: &Data, out: &mut BlockWriter<'_>) -> io::Result<()> {
         return Ok(());
     }
     out.section(Section::Standbys)?;
-    write_standbys(standbys, out)
+    write_standbys(standbys, out)?;
+    if version < PROXIES {
+        return Ok(());
+    }
+    out.section(Section::Proxies)?;
+    write_list(proxies, out)
 }
 
 /// Reads the sections of a snapshot of this format version.
@@ -118,6 +124,12 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
     } else {
         Standbys::default()
     };
+    let proxies = if version >= PROXIES {
+        from.section(Section::Proxies)?;
+        read_list(from)?
+    } else {
+        Chunked::default()
+    };
     Ok(Data {
         rules,
         time,
@@ -135,6 +147,7 @@ pub(super) fn read(version: u8, from: &mut BlockReader<'_>) -> Result<Data, Snap
         answers,
         reminded,
         standbys,
+        proxies,
     })
 }
 
@@ -144,6 +157,8 @@ const LEASES: u8 = 2;
 const REMINDERS: u8 = 3;
 /// The first version that has what the clinic's desk needs.
 const DESK: u8 = 4;
+/// The first version that has who booked for somebody else.
+const PROXIES: u8 = 5;
 /// Stands where there is no lease.
 const NOBODY: Lease = Lease { node: 0, life: 0, until: Time(0) };
 
@@ -160,8 +175,10 @@ fn version_for(rules: u32) -> u8 {
         LEASES
     } else if rules < RULES_DESK {
         REMINDERS
-    } else {
+    } else if rules < RULES_PROXIES {
         DESK
+    } else {
+        PROXIES
     }
 }
 

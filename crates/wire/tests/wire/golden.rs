@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use jari_core::Command;
-use jari_core::ids::{ChannelId, RoomId, Serial};
+use jari_core::ids::{ChannelId, PersonId, RoomId, Serial};
 use jari_core::time::{Date, Time};
 use jari_wire::keys::KeyRing;
 use jari_wire::record::{self, Record, RecordHead, RecordWriter};
 use jari_wire::snapshot;
-use jari_wire::token::{Csrf, Pass, Session, Slip, StaffSession, Ticket};
+use jari_wire::token::{Csrf, Errand, Pass, Session, Slip, StaffSession, Ticket};
 
 use crate::samples::{self, AT, PERSON};
 
@@ -85,6 +85,7 @@ fn golden_snapshots_are_written_and_read_as_ever() {
         ("snapshot-v2.hex", samples::data_of_rules_2(5)),
         ("snapshot-v3.hex", samples::data_of_rules_3(5)),
         ("snapshot-v4.hex", samples::data_of_rules_4(5)),
+        ("snapshot-v5.hex", samples::data_of_rules_5(5)),
     ];
     for (name, data) in versions {
         let mut bytes = Vec::new();
@@ -108,6 +109,7 @@ fn golden_tokens_are_sealed_and_opened_as_ever() {
     let session = Session { person: PERSON, birth: Date(-5_000), ends_at, channel: ChannelId(16) };
     let slip = Slip { room, not_before: Time(AT.0 - 2_000), ends_at, nonce: 0x0123_4567_89ab_cdef };
     let staff = StaffSession { user: 12, role: 2, ends_at, nonce: 1 << 63 };
+    let errand = Errand { person: PERSON, birth: Date(-5_000), proxy: PersonId(!PERSON.0), ends_at };
     let form = Csrf { ends_at };
     check("token-v1-ticket.txt", &ticket.seal(&keys));
     check("token-v1-ticket-bound.txt", &bound.seal(&keys));
@@ -115,6 +117,7 @@ fn golden_tokens_are_sealed_and_opened_as_ever() {
     check("token-v1-session.txt", &session.seal(&keys));
     check("token-v1-slip.txt", &slip.seal(&keys));
     check("token-v1-staff-session.txt", &staff.seal(&keys));
+    check("token-v1-errand.txt", &errand.seal(&keys));
     check("token-v1-form.txt", &form.seal(&keys, "cookie", "cancel"));
     let golden = |name: &str| fs::read_to_string(path(name)).unwrap();
     assert_eq!(Ticket::open(&golden("token-v1-ticket.txt"), &keys), Ok(ticket));
@@ -123,6 +126,7 @@ fn golden_tokens_are_sealed_and_opened_as_ever() {
     assert_eq!(Session::open(&golden("token-v1-session.txt"), &keys), Ok(session));
     assert_eq!(Slip::open(&golden("token-v1-slip.txt"), &keys), Ok(slip));
     assert_eq!(StaffSession::open(&golden("token-v1-staff-session.txt"), &keys), Ok(staff));
+    assert_eq!(Errand::open(&golden("token-v1-errand.txt"), &keys), Ok(errand));
     assert_eq!(Csrf::open(&golden("token-v1-form.txt"), &keys, "cookie", "cancel"), Ok(form));
 }
 
@@ -153,6 +157,8 @@ fn digests_of_commands_are_as_ever() {
     check("digests-v1-rules-2.txt", &later.into_iter().map(digest_of).collect::<String>());
     let reminders = samples::commands_of_rules_3();
     check("digests-v1-rules-3.txt", &reminders.into_iter().map(digest_of).collect::<String>());
-    let newest = samples::commands_of_rules_4();
-    check("digests-v1-rules-4.txt", &newest.into_iter().map(digest_of).collect::<String>());
+    let desks = samples::commands_of_rules_4();
+    check("digests-v1-rules-4.txt", &desks.into_iter().map(digest_of).collect::<String>());
+    let newest = samples::commands_of_rules_5();
+    check("digests-v1-rules-5.txt", &newest.into_iter().map(digest_of).collect::<String>());
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jari_core::booking::{
-    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Offering, Reminded, Rules,
-    Slot, SlotSpec, Standby, StandbyKey, Standbys, Supply, Vaccine, Window,
+    Booking, BookingState, Campaign, CampaignConfig, Clinic, ClinicConfig, Desk, Offering, Proxied, Reminded,
+    Rules, Slot, SlotSpec, Standby, StandbyKey, Standbys, Supply, Vaccine, Window,
 };
 use jari_core::chunked::Chunked;
 use jari_core::command::Entry;
@@ -161,9 +161,21 @@ pub fn commands_of_rules_4() -> Vec<(&'static str, Command)> {
     ])
 }
 
+/// One command of every kind that came with rules 5, by name.
+pub fn commands_of_rules_5() -> Vec<(&'static str, Command)> {
+    let Body::Hold { slot, person, birth, dose, entry, channel } = hold() else {
+        unreachable!("it is one");
+    };
+    let proxy = PersonId(!PERSON.0);
+    with_ids(vec![
+        ("hold-for", Body::HoldFor { slot, person, birth, dose, entry, channel, proxy }),
+        ("end-proxy", Body::EndProxy { booking: BookingId(1_000_000), person }),
+    ])
+}
+
 /// All commands that came with later rules, by name.
 pub fn later_commands() -> Vec<(&'static str, Command)> {
-    [commands_of_rules_2(), commands_of_rules_3(), commands_of_rules_4()].concat()
+    [commands_of_rules_2(), commands_of_rules_3(), commands_of_rules_4(), commands_of_rules_5()].concat()
 }
 
 fn with_ids(bodies: Vec<(&'static str, Body)>) -> Vec<(&'static str, Command)> {
@@ -337,6 +349,19 @@ pub fn data_of_rules_4(bookings: u32) -> Data {
     data
 }
 
+/// The same under rules 5, with what they brought.
+pub fn data_of_rules_5(bookings: u32) -> Data {
+    let mut data = data_of_rules_4(bookings);
+    data.rules = 5;
+    let proxied = |booking, ended| Proxied {
+        proxy: Booking::halves(PersonId(!PERSON.0)),
+        booking: BookingId(booking),
+        ended,
+    };
+    data.proxies = [proxied(1, false), proxied(70_000, true)].into_iter().collect();
+    data
+}
+
 fn standbys() -> Standbys {
     let key = |desk, minutes, number| StandbyKey { desk: DeskId(desk), minutes, number };
     let standby = |number| Standby {
@@ -411,5 +436,6 @@ pub fn data(bookings: u32) -> Data {
         answers: 0,
         reminded: Reminded::default(),
         standbys: Standbys::default(),
+        proxies: Chunked::default(),
     }
 }

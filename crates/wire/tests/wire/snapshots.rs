@@ -100,7 +100,13 @@ fn every_changed_byte_is_noticed() {
 #[test]
 fn a_changed_byte_under_a_right_checksum_is_refused_or_means_what_it_says() {
     changed_bytes_are_refused_or_mean_what_they_say(&snapshot_of(5).1);
-    for data in [samples::data_of_rules_2(5), samples::data_of_rules_3(5), samples::data_of_rules_4(5)] {
+    let later = [
+        samples::data_of_rules_2(5),
+        samples::data_of_rules_3(5),
+        samples::data_of_rules_4(5),
+        samples::data_of_rules_5(5),
+    ];
+    for data in later {
         let mut bytes = Vec::new();
         snapshot::write(&data, 77, [3; 32], &mut bytes).unwrap();
         changed_bytes_are_refused_or_mean_what_they_say(&bytes);
@@ -166,6 +172,7 @@ fn the_format_is_the_oldest_that_holds_the_state() {
         (samples::data_of_rules_2(5), 2),
         (samples::data_of_rules_3(5), 3),
         (samples::data_of_rules_4(5), 4),
+        (samples::data_of_rules_5(5), 5),
     ];
     for (data, version) in versions {
         let mut bytes = Vec::new();
@@ -182,8 +189,8 @@ fn the_format_is_the_oldest_that_holds_the_state() {
 #[test]
 fn a_newer_format_is_told_from_damage() {
     let (_, mut bytes) = snapshot_of(5);
-    bytes[START - 1] = 5;
-    assert!(matches!(snapshot::read(&mut &bytes[..]), Err(SnapshotError::Newer { version: 5 })));
+    bytes[START - 1] = 6;
+    assert!(matches!(snapshot::read(&mut &bytes[..]), Err(SnapshotError::Newer { version: 6 })));
     bytes[0] ^= 1;
     assert!(matches!(snapshot::read(&mut &bytes[..]), Err(SnapshotError::Damaged { .. })));
 }

@@ -252,9 +252,17 @@ fn booking_kinds() -> Vec<BoxedStrategy<Body>> {
         let Ids { slot, person, .. } = ids;
         Body::WalkIn { slot, person, birth, dose, channel: ChannelId(channel) }
     });
+    let parts = (date(), any::<u8>(), option::of((long(), long())), any::<u16>(), any::<u128>());
+    let hold_for = kind(parts, |Ids { slot, person, .. }, (birth, dose, entry, channel, proxy)| {
+        let entry = entry.map(|(room, serial)| Entry { room: RoomId(room), serial: Serial(serial) });
+        let (channel, proxy) = (ChannelId(channel), PersonId(proxy));
+        Body::HoldFor { slot, person, birth, dose, entry, channel, proxy }
+    });
     vec![
         hold,
         walk_in,
+        hold_for,
+        kind(Just(()), |Ids { booking, person, .. }, ()| Body::EndProxy { booking, person }),
         kind((date(), any::<u8>(), any::<u16>()), |ids, (birth, dose, minutes)| Body::Standby {
             desk: ids.desk,
             person: ids.person,

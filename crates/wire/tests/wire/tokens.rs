@@ -4,7 +4,9 @@ use jari_core::Time;
 use jari_core::ids::{ChannelId, PersonId, RoomId, Serial};
 use jari_core::time::Date;
 use jari_wire::keys::KeyRing;
-use jari_wire::token::{Csrf, Expired, Pass, Session, Slip, StaffSession, Ticket, TokenError, Untimely};
+use jari_wire::token::{
+    Csrf, Errand, Expired, Pass, Session, Slip, StaffSession, Ticket, TokenError, Untimely,
+};
 
 fn ring() -> KeyRing {
     KeyRing::generate(1, [7; 32], Date(18_800))
@@ -22,6 +24,12 @@ const SESSION: Session = Session {
 const SLIP: Slip =
     Slip { room: RoomId(3), not_before: Time(1_000), ends_at: Time(2_000), nonce: 0x0123_4567_89ab_cdef };
 const STAFF: StaffSession = StaffSession { user: 12, role: 2, ends_at: Time(2_000), nonce: 99 };
+const ERRAND: Errand = Errand {
+    person: PersonId(1 << 90),
+    birth: Date(-5_000),
+    proxy: PersonId(1 << 91),
+    ends_at: Time(1_626_274_800_000),
+};
 const FORM: Csrf = Csrf { ends_at: Time(2_000) };
 
 /// One token of every kind.
@@ -34,11 +42,12 @@ fn all(keys: &KeyRing) -> Vec<String> {
         SLIP.seal(keys),
         STAFF.seal(keys),
         FORM.seal(keys, "cookie", "cancel"),
+        ERRAND.seal(keys),
     ]
 }
 
 /// What each kind's opener says to a string, a success as `None`.
-fn open_all(text: &str, keys: &KeyRing) -> [Option<TokenError>; 6] {
+fn open_all(text: &str, keys: &KeyRing) -> [Option<TokenError>; 7] {
     [
         Ticket::open(text, keys).err(),
         Pass::open(text, keys).err(),
@@ -46,6 +55,7 @@ fn open_all(text: &str, keys: &KeyRing) -> [Option<TokenError>; 6] {
         Slip::open(text, keys).err(),
         StaffSession::open(text, keys).err(),
         Csrf::open(text, keys, "cookie", "cancel").err(),
+        Errand::open(text, keys).err(),
     ]
 }
 
@@ -58,6 +68,7 @@ fn what_is_sealed_opens_to_the_same() {
     assert_eq!(Session::open(&SESSION.seal(&keys), &keys), Ok(SESSION));
     assert_eq!(Slip::open(&SLIP.seal(&keys), &keys), Ok(SLIP));
     assert_eq!(StaffSession::open(&STAFF.seal(&keys), &keys), Ok(STAFF));
+    assert_eq!(Errand::open(&ERRAND.seal(&keys), &keys), Ok(ERRAND));
     let form = FORM.seal(&keys, "cookie", "cancel");
     assert_eq!(Csrf::open(&form, &keys, "cookie", "cancel"), Ok(FORM));
 }
@@ -65,7 +76,7 @@ fn what_is_sealed_opens_to_the_same() {
 #[test]
 fn tokens_are_short_and_fit_into_cookies_and_urls() {
     let lens: Vec<usize> = all(&ring()).iter().map(String::len).collect();
-    assert_eq!(lens, [36, 58, 47, 66, 63, 54, 36]);
+    assert_eq!(lens, [36, 58, 47, 66, 63, 54, 36, 84]);
     for text in all(&ring()) {
         assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
     }
@@ -74,7 +85,7 @@ fn tokens_are_short_and_fit_into_cookies_and_urls() {
 #[test]
 fn a_token_opens_as_its_own_kind_only() {
     let keys = ring();
-    for (at, kind) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 5)] {
+    for (at, kind) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 5), (7, 6)] {
         for (opener, answer) in open_all(&all(&keys)[at], &keys).into_iter().enumerate() {
             let expected = (opener != kind).then_some(TokenError::WrongKind);
             assert_eq!(answer, expected, "token {at}, opener {opener}");
@@ -143,6 +154,7 @@ fn time_ends_at_the_instant_itself() {
     assert_eq!(PASS.check(Time(PASS.ends_at.0 - 1)), Ok(()));
     assert_eq!(PASS.check(PASS.ends_at), Err(Expired));
     assert_eq!(SESSION.check(SESSION.ends_at), Err(Expired));
+    assert_eq!(ERRAND.check(ERRAND.ends_at), Err(Expired));
     assert_eq!(STAFF.check(Time(1_999)), Ok(()));
     assert_eq!(FORM.check(Time(2_000)), Err(Expired));
     assert_eq!(SLIP.check(Time(999)), Err(Untimely::TooEarly { not_before: Time(1_000) }));

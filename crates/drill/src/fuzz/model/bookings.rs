@@ -57,13 +57,13 @@ impl Model {
         self.bookings.iter().filter(|booking| booking.state.is_active() && counts(booking)).count() as u64
     }
 
-    pub(super) fn hold(&mut self, wish: &Wish) -> Verdict {
+    pub(super) fn hold(&mut self, wish: &Wish, proxy: Option<PersonId>) -> Verdict {
         let Some(slot) = self.slots.get(wish.slot.0 as usize).cloned() else {
             return no(Reason::SlotUnknown);
         };
         let id = self.campaign_of(wish.slot);
         let share_ppm = self.check_person(&self.campaigns[&id], wish)?;
-        let pass = self.check_pass(&self.campaigns[&id], wish)?;
+        let pass = self.check_pass(&self.campaigns[&id], wish, proxy)?;
         self.check_single(id, wish.person, wish.dose)?;
         self.check_interval(id, wish.person, wish.dose, slot.spec.starts_at.0)?;
         if slot.spec.starts_at.0 <= self.now {
@@ -71,6 +71,7 @@ impl Model {
         }
         self.check_quotas(id, wish, slot.desk, share_ppm)?;
         self.check_free(wish.slot)?;
+        self.check_proxy(proxy)?;
         self.check_ever(wish.person)?;
         let mut until = self.now + u64::from(self.campaigns[&id].config.hold_ms);
         if let Some((room, serial)) = pass {
@@ -136,7 +137,12 @@ impl Model {
         Ok(share_ppm)
     }
 
-    fn check_pass(&self, campaign: &Campaign, wish: &Wish) -> Result<Option<Pass>, Outcome> {
+    fn check_pass(
+        &self,
+        campaign: &Campaign,
+        wish: &Wish,
+        proxy: Option<PersonId>,
+    ) -> Result<Option<Pass>, Outcome> {
         let Some(required) = campaign.config.room else { return Ok(None) };
         let Some((id, serial)) = wish.entry.filter(|(room, _)| *room == required) else {
             return no(Reason::PassRequired);
@@ -152,7 +158,7 @@ impl Model {
             None if room.config.identity_bound => Some(room.people[serial.0 as usize]),
             of_agent => of_agent,
         };
-        if person.is_some_and(|person| person != wish.person) {
+        if person.is_some_and(|person| person != wish.person && Some(person) != proxy) {
             return no(Reason::TicketForeign);
         }
         Ok(Some((id, serial)))
@@ -268,14 +274,15 @@ impl Model {
             self.bookings[number].reminded = true;
             let slot = self.bookings[number].slot;
             if self.slots[slot.0 as usize].spec.starts_at.0 > self.now {
-                let person = self.bookings[number].person;
-                self.message(EffectKind::Reminder, BookingId(number as u32), person);
+                self.tell(EffectKind::Reminder, BookingId(number as u32));
             }
         }
     }
 
     fn mine(&mut self, id: BookingId, person: PersonId) -> Result<&mut Booking, Outcome> {
-        let booking = self.bookings.get_mut(id.0 as usize).filter(|booking| booking.person == person);
+        let reaches = self.reaching(id) == Some(person);
+        let booking = self.bookings.get_mut(id.0 as usize);
+        let booking = booking.filter(|booking| booking.person == person || reaches);
         booking.map_or_else(|| no(Reason::BookingUnknown), Ok)
     }
 
@@ -301,7 +308,7 @@ impl Model {
         if was == BookingState::Offered {
             self.offer_taken(slot);
         }
-        self.message(EffectKind::BookingConfirmed, id, person);
+        self.tell(EffectKind::BookingConfirmed, id);
         Ok(Outcome::Confirmed { booking: id })
     }
 
@@ -319,7 +326,7 @@ impl Model {
         (booking.state, booking.until) = (BookingState::Cancelled, now);
         let slot = booking.slot;
         if was == BookingState::Booked {
-            self.message(EffectKind::BookingCancelled, id, person);
+            self.tell(EffectKind::BookingCancelled, id);
         }
         if was == BookingState::Offered {
             self.pass_on(slot);
@@ -350,7 +357,7 @@ impl Model {
             return no(Reason::OtherCampaign);
         }
         check_running(&self.campaigns[&campaign])?;
-        self.check_interval(campaign, person, booking.dose, new.spec.starts_at.0)?;
+        self.check_interval(campaign, booking.person, booking.dose, new.spec.starts_at.0)?;
         if new.spec.starts_at.0 <= self.now {
             return no(Reason::SlotPast);
         }
@@ -370,7 +377,7 @@ impl Model {
         let now = self.now;
         let booking = &mut self.bookings[id.0 as usize];
         (booking.slot, booking.until, booking.reminded) = (to, now, false);
-        self.message(EffectKind::BookingRescheduled, id, person);
+        self.tell(EffectKind::BookingRescheduled, id);
         Ok(Outcome::Rescheduled { booking: id })
     }
 }

@@ -42,6 +42,7 @@ impl Model {
         self.compare_places(state)?;
         self.compare_bookings(state)?;
         self.compare_standbys(state)?;
+        self.compare_proxies(state)?;
         same("rooms", 0_u64, data.rooms.len(), self.rooms.len())?;
         for (id, (has, room)) in data.rooms.keys().zip(data.rooms.values().zip(self.rooms.values())) {
             compare_room(id.0, has, room, self)?;
@@ -145,6 +146,20 @@ impl Model {
             let mine = |id: &u32| self.bookings[*id as usize].person == booking.person;
             let should = (0..self.bookings.len() as u32).rev().filter(mine).map(BookingId).collect();
             same("bookings of the person of booking", number, found, should)?;
+            let who = state.proxy_of(BookingId(number)).map(|proxied| (proxied.proxy(), proxied.ended));
+            let made = self.proxies.iter().find(|(id, ..)| id.0 == number);
+            same("proxy of booking", number, who, made.map(|(_, proxy, ended)| (*proxy, *ended)))?;
+        }
+        Ok(())
+    }
+
+    fn compare_proxies(&self, state: &State) -> Result<(), String> {
+        same("bookings for others", 0_u64, state.data().proxies.len(), self.proxies.len())?;
+        for (made, proxy, _) in &self.proxies {
+            let found: Vec<BookingId> = state.bookings_for_others(*proxy).map(|(id, _)| id).collect();
+            let theirs = self.proxies.iter().rev().filter(|(_, other, ended)| other == proxy && !ended);
+            let should: Vec<BookingId> = theirs.map(|(id, ..)| *id).collect();
+            same("bookings for others by who made booking", made.0, found, should)?;
         }
         Ok(())
     }

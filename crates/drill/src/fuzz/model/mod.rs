@@ -16,6 +16,7 @@ pub mod bookings;
 pub mod compare;
 mod desk;
 pub mod operators;
+mod proxies;
 pub mod rooms;
 pub mod standby;
 
@@ -71,6 +72,8 @@ pub struct Model {
     pub lease: Option<(u16, u32, u64)>,
     /// Who stands by, and what is offered.
     pub standbys: standby::Standbys,
+    /// Bookings that somebody made for somebody else, who did, and whether their reach has ended.
+    pub proxies: Vec<(BookingId, PersonId, bool)>,
 }
 
 /// A campaign.
@@ -210,8 +213,15 @@ impl Model {
                     entry: entry.map(|entry| (entry.room, entry.serial)),
                     channel: *channel,
                 };
-                self.hold(&wish)
+                self.hold(&wish, None)
             }
+            Body::HoldFor { slot, person, birth, dose, entry, channel, proxy } => {
+                let entry = entry.map(|entry| (entry.room, entry.serial));
+                let (slot, person, birth, dose) = (*slot, *person, *birth, *dose);
+                let wish = bookings::Wish { slot, person, birth, dose, entry, channel: *channel };
+                self.hold_for(&wish, *proxy)
+            }
+            Body::EndProxy { booking, person } => self.end_proxy(*booking, *person),
             Body::Confirm { booking, person } => self.confirm(*booking, *person),
             Body::Cancel { booking, person } => self.cancel(*booking, *person),
             Body::Reschedule { booking, person, slot } => self.reschedule(*booking, *person, *slot),
@@ -238,9 +248,9 @@ impl Model {
         }
     }
 
-    /// There are four versions of the rules so far.
+    /// There are five versions of the rules so far.
     fn upgrade(&mut self, rules: u32) -> Verdict {
-        if rules != self.upgrades + 2 || rules > 4 {
+        if rules != self.upgrades + 2 || rules > 5 {
             return no(Reason::RulesUnknown);
         }
         self.upgrades += 1;

@@ -152,9 +152,8 @@ fn over() -> Problem {
 }
 
 /// The caller's holds and bookings, newest first.
-#[must_use]
-pub fn bookings(site: &Site, _staff: &StaffSession, call: &Session) -> Vec<BookingView> {
-    booking::my_bookings(site, call)
+pub async fn bookings(site: &Site, _staff: &StaffSession, call: &Session) -> Vec<BookingView> {
+    booking::my_bookings(site, call).await
 }
 
 /// Lets the caller into a room under the agents' share, or finds the pass again that they have.

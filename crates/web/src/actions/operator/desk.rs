@@ -3,7 +3,7 @@
 //! A list names bookings by their codes and nobody by name. A name is asked for, one booking at a time
 //! or a day's list for paper, and each time that is in the audit list. Start reading at [`day`].
 
-use jari_core::booking::{Booking, SlotSpec};
+use jari_core::booking::{Booking, Proxied, SlotSpec};
 use jari_core::ids::{BookingId, CampaignId, ChannelId, ClinicId, DeskId, PersonId, SlotId, VaccineId};
 use jari_core::time::Date;
 use jari_core::{Body, Outcome, Reason, Refusal, State, Time};
@@ -100,6 +100,8 @@ pub struct ContactView {
     pub name: Option<String>,
     /// The telephone number; none likewise.
     pub telephone: Option<String>,
+    /// Who made the booking for them, by name, where somebody else did and one booking was asked for.
+    pub made_by: Option<String>,
 }
 
 /// Never shows who it is.
@@ -273,17 +275,25 @@ pub async fn contact(site: &Site, staff: &StaffSession, id: BookingId) -> Result
     let found = booking(site, id).await?;
     members::at_clinic(site, staff, Deed::LookAtContact, found.clinic.clinic)?;
     members::note(site, staff, LOOK_AT_CONTACT, format!("booking {}", id.0), "").await?;
-    let person = site.node.read(|state| state.data().bookings.get(u64::from(id.0)).map(Booking::person));
-    contact_of(site, person.ok_or_else(unknown)?).await
+    let (person, proxy) = site.node.read(|state| {
+        let person = state.data().bookings.get(u64::from(id.0)).map(Booking::person);
+        (person, state.proxy_of(id).map(Proxied::proxy))
+    });
+    let view = contact_of(site, person.ok_or_else(unknown)?).await?;
+    let made_by = match proxy {
+        Some(proxy) => contact_of(site, proxy).await?.name,
+        None => None,
+    };
+    Ok(ContactView { made_by, ..view })
 }
 
 async fn contact_of(site: &Site, person: PersonId) -> Result<ContactView, Problem> {
     let contact = identity::contact(site, person).await?;
     let Contact { name, telephone, .. } = match contact {
         Some(contact) => contact,
-        None => return Ok(ContactView { name: None, telephone: None }),
+        None => return Ok(ContactView { name: None, telephone: None, made_by: None }),
     };
-    Ok(ContactView { name: Some(name), telephone: Some(telephone) })
+    Ok(ContactView { name: Some(name), telephone: Some(telephone), made_by: None })
 }
 
 /// The names of everybody who is expected on a day, by booking, for a list on paper. One entry of the

@@ -119,7 +119,7 @@ async fn list_bookings(
     Operator(staff): Operator,
     Call(call): Call,
 ) -> impl IntoResponse {
-    ok(calls::bookings(&site, &staff, &call))
+    ok(calls::bookings(&site, &staff, &call).await)
 }
 
 /// Lets the caller in under the agents' share of the room's pace, without a ticket.

@@ -297,6 +297,7 @@ async fn show_found(
         row: row_of(&caller.words, &row, at, Time(view.now_ms)),
         when: caller.words.when(at),
         elsewhere: (view.clinic.desk != desk).then_some(view.clinic.name),
+        made_by: contact.as_ref().and_then(|it| it.made_by.clone()),
         contact: contact.map(|it| (it.name.unwrap_or_default(), it.telephone.unwrap_or_default())),
     };
     caller.page(&DeskPage { found: Some(found), ..shown }, StatusCode::OK)

@@ -259,7 +259,7 @@ async fn shown(caller: &Caller, staff: &StaffSession, call: &Session) -> Result<
     let contact = identity::contact(&caller.site, call.person).await?;
     let is_open = |state| !matches!(state, CampaignState::Over);
     let open = campaigns::campaigns(&caller.site).into_iter().filter(|campaign| is_open(campaign.state));
-    let bookings = calls::bookings(&caller.site, staff, call);
+    let bookings = calls::bookings(&caller.site, staff, call).await;
     let rows: Result<Vec<CallBooking>, Problem> =
         bookings.into_iter().take(BOOKINGS_SHOWN).map(|booking| row(caller, booking)).collect();
     Ok(CallShown {

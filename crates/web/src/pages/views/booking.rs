@@ -32,6 +32,10 @@ pub struct Identify {
     pub any_error: bool,
     /// What else went wrong.
     pub problem: Option<String>,
+    /// Whether it is somebody else for whom the reader books.
+    pub other: bool,
+    /// Whether whoever books for somebody else is told what to do.
+    pub hint: bool,
 }
 
 /// The one-time code's form.
@@ -48,6 +52,8 @@ pub struct Code {
     pub error_code: Option<&'static str>,
     /// What else went wrong.
     pub problem: Option<String>,
+    /// Whether it is somebody else for whom the reader books.
+    pub other: bool,
 }
 
 /// A list to choose one from: regions, districts, clinics.
@@ -78,6 +84,8 @@ pub struct Choose {
     pub next: Option<String>,
     /// Whether leftover places are told of.
     pub standby: bool,
+    /// Where somebody else is named, for whom the reader books.
+    pub for_other: Option<String>,
     /// Clinics of the region's other districts, where this one has little left.
     pub elsewhere: Vec<Choice>,
     /// All clinics of the region.
@@ -249,6 +257,8 @@ pub struct Visit {
     pub vaccine: String,
     /// The dose; 0 is not shown.
     pub dose: u8,
+    /// For whom it is, if not for the reader.
+    pub whom: Option<String>,
     /// Where to choose again.
     pub again: String,
 }
@@ -314,6 +324,10 @@ pub struct Booking {
     pub looked: Option<LookedShown>,
     /// Through whom it was made.
     pub made: String,
+    /// Who made it for whom, where somebody did.
+    pub by: Option<String>,
+    /// The idempotency key of the end of that person's reach, where the reader can end it.
+    pub key_end: Option<String>,
     /// When, where and what.
     pub visit: Visit,
 }
@@ -351,6 +365,8 @@ pub struct Bookings {
     pub rows: Vec<BookingRow>,
     /// Where they stand by.
     pub standbys: Vec<StandbyRow>,
+    /// Where somebody else is named, for whom the reader books.
+    pub for_other: Option<String>,
 }
 
 /// A booking in the list.
@@ -366,6 +382,8 @@ pub struct BookingRow {
     pub campaign: String,
     /// Through whom it was made, unless on this site.
     pub made: Option<String>,
+    /// Who made it for whom, where somebody did.
+    pub by: Option<String>,
     /// What became of it.
     pub state: &'static str,
     /// The style of that.

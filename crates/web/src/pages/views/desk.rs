@@ -107,6 +107,8 @@ pub struct FoundBooking {
     pub elsewhere: Option<String>,
     /// A name and a number, if they were asked for; empty once forgotten.
     pub contact: Option<(String, String)>,
+    /// Who made it for them, likewise.
+    pub made_by: Option<String>,
 }
 
 /// A slot of a day.
