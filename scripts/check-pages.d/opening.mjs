@@ -52,6 +52,7 @@ export async function runAnOpeningDay(stage) {
   };
   await chief.press("nav.ways a[href^='/operator/rooms/']");
   await decide("open", { reason: "all is ready" });
+  await chief.reloadUntil("h1 .state.open");
   await decide("pause", { reason: "a look at the disk" });
   await chief.press("form[action$='/resume'] button");
   await chief.press("nav.ways a[href^='/operator/campaigns/']");

@@ -90,7 +90,7 @@ async fn a_whole_opening_day_from_a_table_to_what_is_taken_away() {
     citizen.must_post("/api/v1/rooms/1/tickets", &serde_json::json!({}), 201).await;
     operator.open("/operator/campaigns/1").await.follow("/operator/rooms/1").await;
     operator.submit("/open", &[("reason", "all is ready")]).await.submit("/open", &[]).await.says("Saved.");
-    site.publish().await;
+    site.at(START + 1_000).await;
     assert_eq!(rehearsed(&operator, "500").await.status, 503, "not while somebody waits");
     operator.submit("/pause", &[("reason", "a look")]).await.submit("/pause", &[]).await.says("Saved.");
     operator.submit("/resume", &[]).await.follow("/operator/campaigns/1").await;
