@@ -4,6 +4,7 @@ import * as before from "./before.mjs";
 import * as desk from "./console.mjs";
 import * as desks from "./desks.mjs";
 import { Person } from "./people.mjs";
+import { bookForAnother } from "./errand.mjs";
 import * as opening from "./opening.mjs";
 import { beForgotten } from "./privacy.mjs";
 import * as theatre from "./stage.mjs";
@@ -58,6 +59,7 @@ async function walk(stage, call) {
   await timed("the end", () => after.seeTheEnd(stage, late));
   await timed("messages that fail", () => desk.seeMessagesFail(stage));
   await timed("the desks", () => desks.seeTheDesks(stage));
+  await timed("for somebody else", () => bookForAnother(stage));
   await timed("an opening day", () => opening.runAnOpeningDay(stage));
   await timed("people's data", () => beForgotten(stage));
 }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const CROWD = 600;
+const CROWD = Number(process.env.CROWD ?? 600);
 const OPENS_IN_S = 70;
 const STARTS_WITHIN_MS = 90_000;
 

@@ -1,8 +1,8 @@
 //! Snapshots on disk: one file each, named by the position it covers, written aside
 //! and renamed when it is whole and flushed.
 //!
-//! It must never replace a good snapshot by a half-written one, and never delete the
-//! last good one. A damaged snapshot is passed over for the one before it: the journal
+//! It must never replace a good snapshot by a half-written one, never delete the
+//! last good one, and never let the journal go for one whose name may not last. A damaged snapshot is passed over for the one before it: the journal
 //! holds the rest.
 
 use std::fs::{self, File};
@@ -48,8 +48,17 @@ impl Snapshots {
             let _ = fs::remove_file(&part);
         }
         written?;
-        fs::rename(&part, self.path(position))?;
-        File::open(&self.dir)?.sync_all()?;
+        let path = self.path(position);
+        let is_another = !path.exists();
+        fs::rename(&part, &path)?;
+        if let Err(error) = File::open(&self.dir).and_then(|dir| dir.sync_all()) {
+            // Its name may be gone after a power cut, whatever later flushes say: it must not count as one
+            // to fall back on. One of the same position was counted before, and holds the same.
+            if is_another {
+                let _ = fs::remove_file(&path);
+            }
+            return Err(error);
+        }
         let positions = self.positions()?;
         let kept_from = positions.len().saturating_sub(KEPT);
         for old in &positions[..kept_from] {

@@ -9,8 +9,8 @@
 //! agents' part of what a step of time brings, as far as it fits into their bucket, then the line
 //! with all the rest. So what agents do not use is the line's in the same moment, both together
 //! meet the pace, and never exceed it. Each bucket holds two seconds' worth of its part, and one
-//! entry at the least (the line three); so a burst of both is the one that the line alone had, and
-//! at most an entry more.
+//! entry at the least (the line three); so a burst of both is the one that the line alone had,
+//! and at most one and a half entries more.
 //!
 //! **The passes** count among the active ones. Where all are taken, whoever waits at the door
 //! would take each that ends before an agent comes by; so as many are kept free as the agents'

@@ -327,11 +327,18 @@ impl SimNode {
         let mut bytes = Vec::new();
         snapshot::write(&data, position.0, chain, &mut bytes).expect("memory takes what is written to it");
         let path = Path::new(SNAPSHOTS_DIR).join(format!("{:020}.snapshot", position.0));
+        let is_another = !self.snapshots().contains(&path);
         match replace_file(&self.disk, &path, &bytes) {
             Ok(()) => {}
             // The journal keeps everything.
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => return true,
-            Err(_) => return false,
+            Err(_) => {
+                // Its name may not last, so it is none to fall back on.
+                if is_another {
+                    drop(self.disk.remove(&path));
+                }
+                return false;
+            }
         }
         let mut kept = self.snapshots();
         while kept.len() > SNAPSHOTS_KEPT {

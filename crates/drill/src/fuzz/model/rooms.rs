@@ -72,10 +72,18 @@ fn burst(pace: &Pace) -> u64 {
     }
 }
 
+/// What the line and agents may save up together: two seconds' worth, and an entry more; in a slow room
+/// each has its least, three entries and one.
+fn together_max(pace: &Pace, permille: u64) -> u64 {
+    let two_s = u64::from(pace.entries_per_minute_max) * 2_000;
+    let agents = (two_s * permille / 1_000).max(ENTRY);
+    let line = (two_s - two_s * permille / 1_000).max(3 * ENTRY);
+    if two_s == 0 { 0 } else { (burst(pace) + ENTRY).max(line + agents) }
+}
+
 /// With what the present step has brought, which is only counted at its end.
-fn saved_max(pace: &Pace) -> u64 {
-    // Agents may have an entry where the line has one, too.
-    burst(pace) + ENTRY + u64::from(pace.entries_per_minute_max) * STEP_MS
+fn saved_max(pace: &Pace, permille: u64) -> u64 {
+    together_max(pace, permille) + u64::from(pace.entries_per_minute_max) * STEP_MS
 }
 
 /// The number of the first setting of a pace that is out of bounds.
@@ -125,7 +133,7 @@ impl Room {
     pub(super) fn fill_meter(&mut self, now: u64) {
         let (saved, since) = self.meter;
         let grown = u64::from(self.config.pace.entries_per_minute_max) * (now - since);
-        self.meter = ((saved + grown).min(saved_max(&self.config.pace)), now);
+        self.meter = ((saved + grown).min(saved_max(&self.config.pace, self.agents.permille)), now);
     }
 
     fn set_pace(&mut self, pace: Pace, now: u64) {
@@ -135,7 +143,7 @@ impl Room {
         self.count_agents_anew();
         // What was not counted yet counts by the new pace.
         let step = u64::from(pace.entries_per_minute_max) * STEP_MS;
-        self.meter.0 = (self.meter.0 + step).min(saved_max(&pace));
+        self.meter.0 = (self.meter.0 + step).min(saved_max(&pace, self.agents.permille));
     }
 }
 
@@ -236,7 +244,7 @@ impl Model {
         }
         room.draw = Some((seed, beacon));
         room.places = shuffle::places(lobby, &shuffle::mixed(&seed, &beacon));
-        room.meter = (burst(&room.config.pace) + ENTRY, now);
+        room.meter = (together_max(&room.config.pace, room.agents.permille), now);
         room.fill_agents_up(now);
         self.publish(EventKind::RoomDrawn, id.0, u64::from(lobby), "");
         Ok(Outcome::Done)
