@@ -105,7 +105,7 @@
     var short = !known || high < 2, a = round(Math.max(low, 1)), b = round(high);
     function both(a, b) { return a === b ? a : a + data.to + b; }
     text('range', !known ? data.unknown : short ? data.soon : both(span(a), span(b)));
-    text('at', short ? '' : both(day(now, a), day(now, b)) + data.kst);
+    text('at', short || b > 1439 ? '' : both(day(now, a), day(now, b)) + data.kst);
   }
 
   // Shows what `now`, the room's document, says; returns the wait to expect in ms.

@@ -137,6 +137,9 @@ fn the_end_of_a_wait_is_told_as_a_time_of_the_place() {
     assert!(english.range_at(now, 155_000, (600, 600)).starts_with("00:20 "));
     assert_eq!(english.range_at(now, 0, (100, 200)), "");
     assert_eq!(english.range_at(now, 1_000, (0, 200)), "");
+    // A day or more: a time of day would be of which day?
+    assert_ne!(english.range_at(now, 1_434, (1, 1)), "");
+    assert_eq!(english.range_at(now, 1_440, (1, 1)), "");
 }
 
 #[test]

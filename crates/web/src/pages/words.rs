@@ -322,11 +322,11 @@ impl Words {
     }
 
     /// The same range as times of day, `오후 8:40 ~ 오후 9:05 KST`; nothing for a wait that is
-    /// not known or nearly over.
+    /// not known or nearly over, nor for one of a day or more, of which a time of day says too little.
     #[must_use]
     pub fn range_at(&self, now: Time, people: u64, pace: (u32, u32)) -> String {
         match minutes_of(people, pace) {
-            Some((low, high)) if high >= 2 => {
+            Some((low, high)) if (2..DAY_MIN).contains(&high) => {
                 let at = |minutes: u64| self.clock(now.plus_ms(minutes.saturating_mul(60_000)));
                 format!("{} {}", self.both(at(low), at(high)), self.zone_name(now))
             }
@@ -338,6 +338,9 @@ impl Words {
         if low == high { low } else { format!("{low}{}{high}", self.t("unit-to")) }
     }
 }
+
+/// Minutes of a day.
+const DAY_MIN: u64 = 1_440;
 
 /// Minutes that `people` take at `pace` (low, high) people a minute: the shorter and the
 /// longer end. Beyond an hour to five minutes, for more is not known.
