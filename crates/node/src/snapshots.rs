@@ -2,8 +2,8 @@
 //! and renamed when it is whole and flushed.
 //!
 //! It must never replace a good snapshot by a half-written one, never delete the
-//! last good one, and never let the journal go for one whose name may not last. A damaged snapshot is passed over for the one before it: the journal
-//! holds the rest.
+//! last good one, and never let the journal go for one whose name may not
+//! last. A damaged snapshot is passed over for the one before it: the journal holds the rest.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};

@@ -84,8 +84,8 @@ pub struct Opening {
     pub name: String,
     /// The vaccine of those rows that name none.
     pub vaccine: String,
-    /// How many people it is for; all places without.
-    pub quota: Option<u32>,
+    /// How many people it is for.
+    pub quota: u32,
     /// The first and the last birth date.
     pub born: (Date, Date),
     /// Doses of the course, and days between two of them.
@@ -213,21 +213,18 @@ fn try_out(
     room: &RoomConfig,
     offers: &[Offer],
 ) -> Result<(), Problem> {
-    let taken = site.node.read(|state| {
+    let (is_begun, clinics) = site.node.read(|state| {
         let data = state.data();
-        let clinics = data.clinics.end() + offers.len() as u64;
-        (
-            data.campaigns.contains_key(&CampaignId(opening.campaign)),
-            data.rooms.contains_key(&RoomId(opening.room)),
-            clinics > limits::CLINICS_MAX,
-        )
+        let is_begun = data.campaigns.contains_key(&CampaignId(opening.campaign))
+            || data.rooms.contains_key(&RoomId(opening.room));
+        (is_begun, data.clinics.end() + offers.len() as u64)
     });
-    // What was begun with this very form goes on: its commands have the same ids.
-    if taken.2 {
+    if clinics > limits::CLINICS_MAX {
         return Err(unfit("There are too many clinics with these.".into()));
     }
     let now = site.node.now();
-    if opening.windows.iter().any(|window| window.opens_at <= now) && !(taken.0 || taken.1) {
+    // What was begun with this very form goes on: its commands have the same ids.
+    if !is_begun && opening.windows.iter().any(|window| window.opens_at <= now) {
         return Err(Problem::unfit("The opening lies in the past. Nothing was made."));
     }
     let mut trial = State::new();
@@ -256,11 +253,10 @@ fn campaign_of(site: &Site, opening: &Opening, import: &Import) -> CampaignConfi
         let name = if doses.vaccine.is_empty() { &opening.vaccine } else { &doses.vaccine };
         Vaccine { name: name.as_str().into(), quota: u32::MAX }
     };
-    let quota = opening.quota.unwrap_or_else(|| u32::try_from(import.report.places).unwrap_or(u32::MAX));
     CampaignConfig {
         name: Text::from(opening.name.as_str()),
         room: Some(RoomId(opening.room)),
-        quota,
+        quota: opening.quota,
         vaccines: doses(import).into_iter().map(vaccine).collect(),
         rules: Rules {
             version: 1,

@@ -241,7 +241,7 @@ fn opening_of(caller: &Caller, sent: &Sent) -> Result<Opening, Problem> {
         room: number("room")?,
         name: sent.text("name").to_owned(),
         vaccine: sent.text("vaccine").to_owned(),
-        quota: Some(number("quota")?),
+        quota: number("quota")?,
         born: (date("born_from")?, date("born_until")?),
         doses: (
             u8::try_from(number("doses")?).map_err(|_| misread("doses"))?,
